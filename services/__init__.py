@@ -1,0 +1,1 @@
+"""The services of Countersign, and the two modules that compose them."""

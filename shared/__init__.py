@@ -1,0 +1,1 @@
+"""Plumbing that the services have in common, and the contracts between them."""
