@@ -1,0 +1,119 @@
+"""Databases and brokers for every test: fresh, isolated, gone afterwards."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from xdist.remote import Producer  # type: ignore[import-untyped]
+from xdist.scheduler import LoadScopeScheduling  # type: ignore[import-untyped]
+
+from tests import servers
+from tests.trail.valkey import Valkey
+
+TOGETHER = "tests/suite/"
+"""Where the tests of one file share a running suite, and kill parts of it."""
+
+
+class Scheduling(LoadScopeScheduling):  # type: ignore[misc]
+    """Gives each test to whichever process is free, but keeps a file of TOGETHER in one."""
+
+    def _split_scope(self, nodeid: str) -> str:
+        return nodeid.split("::", maxsplit=1)[0] if nodeid.startswith(TOGETHER) else nodeid
+
+
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> Scheduling:
+    """Say how tests are spread over processes."""
+    return Scheduling(config, log)
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Say which servers the tests ran with: a skipped half should not pass for a whole."""
+    terminalreporter.write_line(f"servers: {servers.report()}")
+
+
+@pytest.fixture(scope="session")
+def postgresql_database() -> Iterator[str]:
+    """A database of this test process."""
+    with servers.postgresql_database() as url:
+        yield url
+
+
+@pytest.fixture
+def postgresql_url(postgresql_database: str) -> str:
+    """An empty schema in PostgreSQL."""
+    return servers.postgresql_schema(postgresql_database)
+
+
+@pytest.fixture
+def sqlite_url(tmp_path: Path) -> str:
+    """A SQLite file that is not there yet."""
+    return f"sqlite:///{tmp_path / 'test.db'}"
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def database_url(request: pytest.FixtureRequest) -> str:
+    """An empty database: each test runs on SQLite and on PostgreSQL."""
+    url: str = request.getfixturevalue(f"{request.param}_url")
+    return url
+
+
+@pytest.fixture(scope="session")
+def rabbitmq_hosts() -> Iterator[servers.VirtualHosts]:
+    """Virtual hosts of this test process."""
+    hosts = servers.VirtualHosts()
+    yield hosts
+    hosts.remove()
+
+
+@pytest.fixture
+def rabbitmq_url(rabbitmq_hosts: servers.VirtualHosts) -> str:
+    """An empty virtual host of RabbitMQ."""
+    return rabbitmq_hosts.next()
+
+
+@pytest.fixture(scope="session")
+def redis_database() -> Iterator[str]:
+    """A numbered database of Redis that this test process has to itself."""
+    with servers.redis_database() as url:
+        yield url
+
+
+@pytest.fixture
+def redis_url(redis_database: str) -> str:
+    """An empty Redis database."""
+    return servers.emptied(redis_database)
+
+
+@pytest.fixture(scope="session")
+def valkey_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Valkey]:
+    """The embedded broker of this test process."""
+    server = Valkey(tmp_path_factory.mktemp("valkey"))
+    yield server
+    server.kill()
+
+
+@pytest.fixture
+def valkey(valkey_server: Valkey) -> Valkey:
+    """The embedded broker, running and empty."""
+    valkey_server.empty()
+    return valkey_server
+
+
+@pytest.fixture
+def valkey_url(valkey: Valkey) -> str:
+    """Where the embedded broker is."""
+    return valkey.url
+
+
+@pytest.fixture(params=["valkey", "rabbitmq"])
+def broker_url(request: pytest.FixtureRequest) -> str:
+    """An empty broker: each test runs on the embedded one and on RabbitMQ."""
+    url: str = request.getfixturevalue(f"{request.param}_url")
+    return url
+
+
+@pytest.fixture(params=["sqlite-valkey", "postgresql-rabbitmq"])
+def stack(request: pytest.FixtureRequest) -> tuple[str, str]:
+    """A database and a broker as they are run together: for tests that start processes."""
+    database, broker = request.param.split("-")
+    return request.getfixturevalue(f"{database}_url"), request.getfixturevalue(f"{broker}_url")
