@@ -1,0 +1,140 @@
+"""Carries events from a service's outbox to the broker: number, sign, publish, forget.
+
+The order makes losing one impossible: an event is deleted only after the broker has confirmed it.
+A relay that dies in between leaves events that are sent again under the same id and number.
+"""
+
+import asyncio
+import json
+from concurrent.futures import ThreadPoolExecutor
+from datetime import timedelta
+
+import structlog
+from prometheus_client import Counter, Gauge
+
+from shared.bus.publisher import BrokerAway, Outgoing, Publisher
+from shared.bus.wire import EventSigner, to_cloudevent
+from shared.clock import Clock, from_micros, utc_now
+from shared.database import Database, Row
+from shared.errors import Unavailable
+from shared.outbox import Outbox
+
+BATCH = 500  # events published at once
+STANDBY = 2.0  # seconds until a relay that is not the active one, or lost its database, tries again
+FIRST_PAUSE = 0.1  # seconds after the broker failed; doubles
+LONGEST_PAUSE = 5.0  # seconds
+MEASURE = timedelta(seconds=5)  # between two counts of what waits
+
+log = structlog.stdlib.get_logger(__name__)
+
+sent = Counter("countersign_relay_sent_total", "Events that the broker confirmed.", ["source"])
+backlog = Gauge("countersign_outbox_backlog", "Events that wait in the outbox.", ["source"])
+oldest = Gauge("countersign_outbox_oldest_seconds", "Age of the oldest that waits.", ["source"])
+
+
+class Relay:
+    """Empties one outbox. Of the relays on one database, one is active and the others stand by."""
+
+    def __init__(
+        self, db: Database, broker_url: str, signer: EventSigner, clock: Clock = utc_now
+    ) -> None:
+        self._db = db
+        self._outbox = Outbox(db)
+        self._broker_url = broker_url
+        self._signer = signer
+        self._clock = clock
+        self._measured_at = clock() - MEASURE
+
+    async def run(self) -> None:
+        """Relay until cancelled, through any absence of the database or the broker."""
+        while True:
+            try:
+                async with self._db.exclusive("relay") as active:
+                    if active:
+                        await self._relay()
+            except Unavailable as error:
+                log.warning("relay_interrupted", source=self._signer.source, reason=error.detail)
+            await asyncio.sleep(STANDBY)
+
+    async def _relay(self) -> None:
+        """Send what is there and what comes, until the database fails."""
+        publisher = Publisher(self._broker_url)
+        # kombu blocks, so it has a thread; and only one, as it is not made for more.
+        thread = ThreadPoolExecutor(1, f"relay {self._signer.source}")
+        try:
+            while True:
+                await self._drain(publisher, thread)
+                await self._outbox.wait()
+        finally:
+            publisher.stop_waiting()
+            thread.submit(publisher.close)
+            thread.shutdown(wait=False)
+
+    async def _drain(self, publisher: Publisher, thread: ThreadPoolExecutor) -> None:
+        """Send batch after batch until the outbox is empty; wait for a broker that is away."""
+        pause = FIRST_PAUSE
+        while True:
+            try:
+                count = await self._send_batch(publisher, thread)
+            except BrokerAway as error:
+                if pause == FIRST_PAUSE:
+                    log.warning("broker_away", source=self._signer.source, reason=str(error.cause))
+                await self._measure()
+                await asyncio.sleep(pause)
+                pause = min(2 * pause, LONGEST_PAUSE)
+            else:
+                pause = FIRST_PAUSE
+                await self._measure()
+                if count == 0:
+                    return
+
+    async def _send_batch(self, publisher: Publisher, thread: ThreadPoolExecutor) -> int:
+        await self._outbox.number_batch(BATCH)
+        rows = await self._outbox.pending(BATCH)
+        if rows:
+            events = [self._sign(row) for row in rows]
+            await asyncio.get_running_loop().run_in_executor(thread, publisher.publish, events)
+            await self._outbox.delete([row.seq for row in rows])
+            sent.labels(self._signer.source).inc(len(rows))
+        return len(rows)
+
+    def _sign(self, row: Row) -> Outgoing:
+        try:
+            body = self._signer.sign(self._cloudevent(row, json.loads(row.data)))
+        except ValueError:
+            # Facts without a canonical form are a fault in the service that stated them. They
+            # travel as the text that they are, so that neither they nor those behind them are lost.
+            log.exception("event_not_canonical", source=self._signer.source, type=row.type)
+            body = self._signer.sign(self._cloudevent(row, {"text": row.data}))
+        return Outgoing(id=row.id, type=row.type, body=body)
+
+    def _cloudevent(self, row: Row, data: dict[str, object]) -> dict[str, object]:
+        return to_cloudevent(
+            id=row.id,
+            type=row.type,
+            source=self._signer.source,
+            number=row.number,
+            occurred_at=from_micros(row.occurred_at),
+            subject=row.subject,
+            data=data,
+            context=_sendable(json.loads(row.context)),
+        )
+
+    async def _measure(self) -> None:
+        """Show how much waits, and for how long."""
+        now = self._clock()
+        if now - self._measured_at < MEASURE:
+            return
+        self._measured_at = now
+        waiting = await self._outbox.backlog()
+        age = timedelta(0) if waiting.oldest_at is None else now - waiting.oldest_at
+        backlog.labels(self._signer.source).set(waiting.count)
+        oldest.labels(self._signer.source).set(max(0.0, age.total_seconds()))
+
+
+def _sendable(context: dict[str, object]) -> dict[str, object]:
+    """Return what a request told of itself, without what no UTF-8 can carry."""
+    return {
+        name: value.encode(errors="replace").decode() if isinstance(value, str) else value
+        for name, value in context.items()
+    }

@@ -1,0 +1,262 @@
+"""What is believed on the bus, and where it goes."""
+
+import json
+from base64 import urlsafe_b64decode
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from amqp.exceptions import PreconditionFailed
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from hypothesis import given
+from hypothesis import strategies as st
+
+from shared.auth import PrivateKey
+from shared.bus import topology
+from shared.bus.publisher import BrokerAway, Outgoing, Publisher
+from shared.bus.reach import reachable
+from shared.bus.wire import MAX_BYTES, EventSigner, EventVerifier, Flaw, Refused, canonical
+from shared.errors import Unavailable
+from tests import trail
+
+VERIFIER = EventVerifier(trail.PUBLIC_KEYS)
+
+values = st.recursive(
+    st.none()
+    | st.booleans()
+    | st.integers(-(2**53) + 1, 2**53 - 1)
+    | st.text(st.characters(exclude_categories=["Cs"])),
+    lambda inner: (
+        st.lists(inner, max_size=3)
+        | st.dictionaries(st.text(st.characters(max_codepoint=126), max_size=8), inner, max_size=3)
+    ),
+    max_leaves=8,
+)
+
+
+def test_the_canonical_form_is_that_of_rfc_8785() -> None:
+    """Section 3.2.2.2: these escapes and no others; 3.2.3: members sorted."""
+    value = {"b": '\u20ac$\x0f\nA\'B"\\\\"/', "a": [1, True, None, "\x7f"]}
+
+    assert (
+        canonical(value).decode()
+        == '{"a":[1,true,null,"\x7f"],"b":"€$\\u000f\\nA\'B\\"\\\\\\\\\\"/"}'
+    )
+
+
+@pytest.mark.parametrize(
+    "value", [1.5, float("nan"), 2**53, {"ü": 1}, ["\ud800"], {"a": {"b": [0.1]}}]
+)
+def test_what_two_languages_could_write_differently_has_no_canonical_form(value: object) -> None:
+    with pytest.raises(ValueError):  # noqa: PT011
+        canonical(value)
+
+
+@given(data=st.dictionaries(st.text("abcdefgh_", min_size=1), values, max_size=4))
+def test_what_a_source_signs_is_believed_and_kept_as_it_is(data: dict[str, Any]) -> None:
+    body = trail.signed(data=data)
+
+    received = VERIFIER.verify(body)
+
+    assert (received.id, received.source, received.number) == ("event-1", "demo", 1)
+    assert received.occurred_at == trail.NOON
+    assert received.text.encode() == body
+
+
+def test_the_layout_of_the_json_does_not_matter() -> None:
+    event = json.loads(trail.signed())
+
+    received = VERIFIER.verify(json.dumps(event, indent=4).encode())
+
+    assert received.text.encode() == trail.signed()
+
+
+@given(place=st.integers(0, 10**6), change=st.integers(1, 255))
+def test_a_changed_byte_is_never_believed(place: int, change: int) -> None:
+    """Section 3, bus: altered events are refused."""
+    body = bytearray(trail.signed())
+    position = place % len(body)
+    body[position] ^= change
+
+    try:
+        received = VERIFIER.verify(bytes(body))
+    except Refused:
+        return
+    # Base64 has bits to spare at the end of the signature: the event itself is as it was.
+    assert json.loads(received.text) | {"signature": ""} == json.loads(trail.signed()) | {
+        "signature": ""
+    }
+
+
+def resigned(**changes: object) -> bytes:
+    """Return an event with members replaced, signed with the right key."""
+    event = {**trail.event(), **changes}
+    return EventSigner(trail.KEY).sign({k: v for k, v in event.items() if v is not ...})
+
+
+def tampered(**changes: object) -> bytes:
+    """Return a signed event with members replaced after signing."""
+    event = {**json.loads(trail.signed()), **changes}
+    return json.dumps({k: v for k, v in event.items() if v is not ...}).encode()
+
+
+OTHER = PrivateKey("other-1", "demo", Ed25519PrivateKey.from_private_bytes(b"x" * 32))
+
+
+@pytest.mark.parametrize(
+    ("flaw", "body"),
+    [
+        (Flaw.UNREADABLE, b"not JSON"),
+        (Flaw.UNREADABLE, b"\xff\xfe"),
+        (Flaw.UNREADABLE, b"[]"),
+        (Flaw.UNREADABLE, b'{"a":NaN}'),
+        (Flaw.UNREADABLE, b'{"id":1,"id":2}'),
+        (Flaw.UNREADABLE, b"[" * 100_000),
+        (Flaw.UNREADABLE, b" " * MAX_BYTES + trail.signed()),
+        (Flaw.UNSIGNED, canonical(trail.event())),
+        (Flaw.UNSIGNED, tampered(signature=...)),
+        (Flaw.UNSIGNED, tampered(signature=7)),
+        (Flaw.UNSIGNED, tampered(keyid=...)),
+        (Flaw.UNKNOWN_KEY, EventSigner(OTHER).sign(trail.event())),
+        (Flaw.ALTERED, tampered(keyid="demo-1", subject="eve")),
+        (Flaw.ALTERED, tampered(added=1)),
+        (Flaw.ALTERED, tampered(data={"number": 1.5})),
+        (Flaw.ALTERED, tampered(data={"text": "\ud800"})),
+        (Flaw.ALTERED, tampered(signature="!")),
+        (Flaw.ALTERED, tampered(signature="é")),
+        (Flaw.FOREIGN, resigned(source="urn:countersign:totp")),
+        (Flaw.FOREIGN, resigned(type="mfa.totp.accepted")),
+        (Flaw.MISSHAPEN, resigned(type="mfa.demo")),
+        (Flaw.MISSHAPEN, resigned(type=...)),
+        (Flaw.MISSHAPEN, resigned(id="")),
+        (Flaw.MISSHAPEN, resigned(id="a\x00")),
+        (Flaw.MISSHAPEN, resigned(id=7)),
+        (Flaw.MISSHAPEN, resigned(sequence="1")),
+        (Flaw.MISSHAPEN, resigned(sequence="\u0660" * 20)),
+        (Flaw.MISSHAPEN, resigned(time="2026-02-30T00:00:00.000000Z")),
+        (Flaw.MISSHAPEN, resigned(subject="a" * 65)),
+    ],
+)
+def test_what_is_not_an_event_of_a_known_source_is_refused(flaw: Flaw, body: bytes) -> None:
+    """Section 3, bus: unsigned, unknown or altered is refused, and it is said why."""
+    with pytest.raises(Refused) as refusal:
+        VERIFIER.verify(body)
+
+    assert refusal.value.flaw is flaw
+
+
+def test_an_event_is_a_cloudevent_that_a_stranger_can_check() -> None:
+    event = json.loads(trail.signed(number=7))
+
+    assert event["specversion"] == "1.0"
+    assert event["source"] == "urn:countersign:demo"
+    assert event["time"] == "2026-07-01T12:00:00.250000Z"
+    assert event["sequence"] == "00000000000000000007"
+    assert event["partitionkey"] == event["subject"] == "ada"
+    assert event["traceparent"].split("-")[1] == "0af7651916cd43dd8448eb211c80319c"
+    signature = urlsafe_b64decode(event.pop("signature") + "==")
+    rest = json.dumps(event, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
+    trail.KEY.key.public_key().verify(signature, rest.encode())
+
+
+def outgoing(number: int = 1) -> Outgoing:
+    """Return an event, ready for the broker."""
+    return Outgoing(f"event-{number}", "mfa.demo.happened", trail.signed(number))
+
+
+def test_a_batch_arrives_whole_and_in_order(broker_url: str) -> None:
+    topology.declare(broker_url)
+    topology.declare(broker_url)  # to be repeated at will
+
+    with Publisher(broker_url) as publisher:
+        publisher.publish([outgoing(number) for number in range(1, 51)])
+        publisher.publish([outgoing(51)])
+
+    messages = trail.take(broker_url, topology.STORE)
+    assert [message.headers["id"] for message in messages] == [
+        f"event-{number}" for number in range(1, 52)
+    ]
+    assert {message.content_type for message in messages} == {"application/cloudevents+json"}
+    assert {message.headers["task"] for message in messages} == {"audit.record"}
+    assert VERIFIER.verify(bytes_of(messages[0])).id == "event-1"
+
+
+def test_whoever_binds_a_queue_gets_a_copy(broker_url: str) -> None:
+    topology.declare(broker_url)
+
+    with (
+        trail.bound_queue(broker_url, "siem") as arrived,
+        Publisher(broker_url) as publisher,
+    ):
+        publisher.publish([outgoing()])
+
+        assert len(arrived()) == len(trail.take(broker_url, topology.STORE)) == 1
+
+
+def test_an_event_that_no_queue_wants_is_kept_aside(rabbitmq_url: str) -> None:
+    topology.declare(rabbitmq_url)
+    with topology.connection(rabbitmq_url) as connection:
+        channel: Any = connection.channel()
+        channel.queue_delete(queue=topology.STORE)
+        channel.queue_delete(queue=topology.STREAM)
+
+    with Publisher(rabbitmq_url) as publisher:
+        publisher.publish([outgoing()])
+
+    assert len(trail.take(rabbitmq_url, topology.UNROUTED)) == 1
+
+
+def test_without_the_ledgers_queue_a_batch_is_not_sent(valkey_url: str) -> None:
+    """A redis transport would drop it without a word."""
+    with (
+        trail.bound_queue(valkey_url, "siem") as arrived,
+        Publisher(valkey_url) as publisher,
+    ):
+        with pytest.raises(BrokerAway):
+            publisher.publish([outgoing()])
+
+        assert arrived() == []
+
+
+def test_without_its_exchange_a_batch_is_not_sent(rabbitmq_url: str) -> None:
+    with Publisher(rabbitmq_url) as publisher, pytest.raises(BrokerAway):
+        publisher.publish([outgoing()])
+
+
+def test_a_queue_that_is_full_refuses_and_the_publisher_says_so(rabbitmq_url: str) -> None:
+    with topology.connection(rabbitmq_url) as connection:
+        channel: Any = connection.channel()
+        topology.events_exchange(rabbitmq_url, made=False)(channel).declare()
+        limits = {"x-queue-type": "quorum", "x-max-length": 1, "x-overflow": "reject-publish"}
+        channel.queue_declare(queue="full", durable=True, auto_delete=False, arguments=limits)
+        channel.queue_bind(queue="full", exchange=topology.EVENTS, routing_key="#")
+
+    def fill(publisher: Publisher) -> None:
+        for number in range(1, 201):  # the queue says that it is full a few messages late
+            publisher.publish([outgoing(number)])
+
+    with Publisher(rabbitmq_url) as publisher, pytest.raises(BrokerAway):
+        fill(publisher)
+
+
+def test_the_queue_of_the_ledger_is_hardened(rabbitmq_url: str) -> None:
+    topology.declare(rabbitmq_url)
+
+    with topology.connection(rabbitmq_url) as connection:
+        channel: Any = connection.channel()
+        with pytest.raises(PreconditionFailed, match="inequivalent"):
+            channel.queue_declare(queue=topology.STORE, durable=True, auto_delete=False)
+
+
+async def test_a_broker_that_is_away_is_found_to_be(
+    broker_url: str, unused_tcp_port_factory: Callable[[], int]
+) -> None:
+    await reachable(broker_url)()
+
+    with pytest.raises(Unavailable):
+        await reachable(f"amqp://127.0.0.1:{unused_tcp_port_factory()}")()
+
+
+def bytes_of(message: Any) -> bytes:
+    """Return a message's body."""
+    return message.body.encode() if isinstance(message.body, str) else bytes(message.body)

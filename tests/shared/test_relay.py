@@ -1,0 +1,213 @@
+"""Events leave the outbox in order, numbered without gaps, and not before the broker has them."""
+
+import asyncio
+import json
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager, suppress
+from typing import Any
+
+import pytest
+from prometheus_client import REGISTRY
+
+from shared import context, relay
+from shared.bus import topology
+from shared.bus.wire import EventSigner, EventVerifier, Received
+from shared.database import Database
+from shared.migrations import migrate
+from shared.outbox import Outbox
+from shared.relay import Relay
+from tests import trail
+from tests.trail import Happened, eventually, happen, processes
+from tests.trail.proxy import Proxy
+from tests.trail.valkey import Valkey
+
+VERIFIER = EventVerifier(trail.PUBLIC_KEYS)
+
+
+@pytest.fixture
+def outbox_url(database_url: str) -> str:
+    """A database that has an outbox."""
+    migrate(database_url, "tests.trail.migrations")
+    return database_url
+
+
+@pytest.fixture
+async def db(outbox_url: str) -> AsyncIterator[Database]:
+    """The database of the service `demo`."""
+    database = Database(outbox_url, source="demo")
+    await database.connect()
+    yield database
+    await database.close()
+
+
+@asynccontextmanager
+async def relaying(db: Database, broker_url: str) -> AsyncIterator[None]:
+    """Run a relay meanwhile."""
+    task = asyncio.create_task(Relay(db, broker_url, EventSigner(trail.KEY)).run())
+    try:
+        yield
+    finally:
+        task.cancel()
+        with suppress(asyncio.CancelledError):
+            await task
+
+
+def is_empty(db: Database) -> Callable[[], Any]:
+    """Return a condition: nothing waits in the outbox."""
+
+    async def condition() -> bool:
+        return (await Outbox(db).backlog()).count == 0
+
+    return condition
+
+
+def arrived(broker_url: str) -> list[Received]:
+    """Take what has come for the ledger; each event has to be good."""
+    return [
+        VERIFIER.verify(body.encode() if isinstance(body := message.body, str) else bytes(body))
+        for message in trail.take(broker_url, topology.STORE)
+    ]
+
+
+async def test_events_arrive_in_order_and_numbered_without_gaps(
+    db: Database, broker_url: str
+) -> None:
+    """D5: what was committed reaches the broker."""
+    topology.declare(broker_url)
+    await happen(db, 30)
+
+    async with relaying(db, broker_url):
+        await eventually(is_empty(db))
+        await happen(db, 30, first=31)
+        await eventually(is_empty(db))
+
+    events = arrived(broker_url)
+    assert [event.number for event in events] == list(range(1, 61))
+    assert [json.loads(event.text)["data"]["number"] for event in events] == list(range(1, 61))
+    assert {(event.subject, event.type) for event in events} == {("ada", "mfa.demo.happened")}
+
+
+async def test_an_event_says_on_whose_behalf_it_happened(db: Database, broker_url: str) -> None:
+    """D3: with address, agent, session and request."""
+    topology.declare(broker_url)
+    context.enter(
+        context.Context(request_id="0af7651916cd43dd8448eb211c80319c", address="192.0.2.7")
+    )
+    await happen(db, 1)
+
+    async with relaying(db, broker_url):
+        await eventually(is_empty(db))
+
+    (event,) = arrived(broker_url)
+    assert json.loads(event.text)["data"]["context"] == {
+        "request_id": "0af7651916cd43dd8448eb211c80319c",
+        "address": "192.0.2.7",
+    }
+
+
+async def test_facts_without_a_canonical_form_hold_nobody_up(db: Database, valkey_url: str) -> None:
+    topology.declare(valkey_url)
+    await db.record(Happened(user_id="ada", number=1, extra=0.5))
+    await happen(db, 1, first=2)
+
+    async with relaying(db, valkey_url):
+        await eventually(is_empty(db))
+
+    odd, even = arrived(valkey_url)
+    assert json.loads(json.loads(odd.text)["data"]["text"]) == {"number": 1, "extra": 0.5}
+    assert json.loads(even.text)["data"] == {"number": 2}
+
+
+async def test_while_the_broker_is_away_events_wait_and_then_they_leave(
+    db: Database, broker_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """D5: losing the broker loses no event and blocks nobody."""
+    monkeypatch.setattr(relay, "LONGEST_PAUSE", 0.5)
+    monkeypatch.setattr(relay, "MEASURE", relay.MEASURE / 100)
+    topology.declare(broker_url)
+    cable = Proxy(broker_url)
+    await happen(db, 10)
+
+    async with relaying(db, cable.url):
+        await eventually(is_empty(db))
+        cable.cut()
+        await happen(db, 20, first=11)
+
+        async def alarmed() -> bool:
+            return REGISTRY.get_sample_value(
+                "countersign_outbox_backlog", {"source": "demo"}
+            ) == 20 and bool(
+                REGISTRY.get_sample_value("countersign_outbox_oldest_seconds", {"source": "demo"})
+            )
+
+        await eventually(alarmed)
+        assert len(arrived(broker_url)) == 10
+        cable.restore()
+        await eventually(is_empty(db))
+
+    cable.cut()
+    numbers = [event.number for event in arrived(broker_url)]
+    assert sorted(set(numbers)) == list(range(11, 31))
+
+
+async def test_a_killed_valkey_keeps_what_it_has_confirmed(
+    db: Database, valkey: Valkey, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """D5: an event leaves the outbox only when it is on the broker's disk."""
+    monkeypatch.setattr(relay, "LONGEST_PAUSE", 0.5)
+    topology.declare(valkey.url)
+    async with relaying(db, valkey.url):
+        await happen(db, 40)
+        valkey.kill()
+        await happen(db, 40, first=41)
+        await asyncio.to_thread(valkey.start)
+        await eventually(is_empty(db))
+
+    assert {event.number for event in arrived(valkey.url)} == set(range(1, 81))
+
+
+async def test_of_two_relays_one_works_and_the_other_takes_over(
+    db: Database, outbox_url: str, broker_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(relay, "STANDBY", 0.2)
+    topology.declare(broker_url)
+    second = Database(outbox_url, source="demo")
+    async with relaying(second, broker_url):
+        async with relaying(db, broker_url):
+            await happen(db, 60)
+            await eventually(is_empty(db))
+        await happen(db, 60, first=61)
+        await eventually(is_empty(db))
+    await second.close()
+
+    assert [event.number for event in arrived(broker_url)] == list(range(1, 121))
+
+
+async def test_a_relay_killed_in_the_middle_loses_nothing(
+    stack: tuple[str, str],
+) -> None:
+    """D5: killed with -9 while it sends, it leaves at worst what is sent twice."""
+    outbox_url, broker_url = stack
+    migrate(outbox_url, "tests.trail.migrations")
+    db = Database(outbox_url, source="demo")
+    topology.declare(broker_url)
+    total = 0
+
+    for _ in range(3):
+        await happen(db, 700, first=total + 1)
+        total += 700
+        waiting = (await Outbox(db).backlog()).count
+
+        async def in_the_second_batch(waiting: int = waiting) -> bool:
+            return (await Outbox(db).backlog()).count < waiting
+
+        with processes.running("relay", BROKER_URL=broker_url, OUTBOX_URL=outbox_url):
+            await eventually(in_the_second_batch)
+        assert not await is_empty(db)()
+    with processes.running("relay", BROKER_URL=broker_url, OUTBOX_URL=outbox_url):
+        await eventually(is_empty(db))
+
+    events = arrived(broker_url)
+    assert {event.number for event in events} == set(range(1, total + 1))
+    assert len({(event.id, event.number) for event in events}) == total
+    await db.close()

@@ -1,0 +1,270 @@
+"""Background work goes on through errors, and ends when it is told to."""
+
+import asyncio
+import json
+import os
+import signal
+import subprocess
+import threading
+import time
+from collections.abc import Callable, Iterator
+from datetime import timedelta
+from pathlib import Path
+
+import httpx
+import psutil
+import pytest
+
+from shared import worker
+from shared.bus import topology
+from shared.bus.publisher import Outgoing, Publisher
+from shared.migrations import migrate
+from shared.server import PARENT_FD
+from shared.worker import Background, background, create_celery
+from tests import trail
+from tests.trail import processes
+from tests.trail.proxy import Proxy
+
+
+@pytest.fixture
+def work() -> Iterator[Background]:
+    """A background that is stopped at the end."""
+    work = Background()
+    yield work
+    work.stop()
+
+
+def wait_until(condition: Callable[[], object]) -> None:
+    """Return as soon as `condition` is true."""
+    deadline = time.monotonic() + trail.PATIENCE
+    while not condition():
+        assert time.monotonic() < deadline, "this did not come true in time"
+        time.sleep(0.02)
+
+
+def test_a_job_that_fails_is_started_again(
+    work: Background, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(worker, "FIRST_PAUSE", 0.01)
+    starts: list[int] = []
+    third = threading.Event()
+
+    async def job() -> None:
+        starts.append(1)
+        if len(starts) == 3:
+            third.set()
+            await asyncio.Event().wait()
+        raise ValueError("no luck")
+
+    work.forever(job, "job")
+    work.start()
+
+    assert third.wait(trail.PATIENCE)
+
+
+def test_a_repeated_job_goes_on_after_an_error(work: Background) -> None:
+    runs: list[int] = []
+    third = threading.Event()
+
+    async def job() -> None:
+        runs.append(1)
+        if len(runs) == 3:
+            third.set()
+        raise ValueError("no luck")
+
+    work.every(timedelta(milliseconds=10), job, "job")
+    work.start()
+
+    assert third.wait(trail.PATIENCE)
+
+
+def test_resources_are_open_while_jobs_run(work: Background) -> None:
+    story: list[str] = []
+    running = threading.Event()
+
+    class Resource:
+        async def connect(self) -> None:
+            story.append("connect")
+
+        async def close(self) -> None:
+            story.append("close")
+
+    async def job() -> None:
+        story.append("job")
+        running.set()
+        try:
+            await asyncio.Event().wait()
+        finally:
+            story.append("job ends")
+
+    work.holds(Resource())
+    work.forever(job, "job")
+    work.start()
+    assert running.wait(trail.PATIENCE)
+    work.stop()
+
+    assert story == ["connect", "job", "job ends", "close"]
+
+
+def test_a_resource_that_cannot_be_opened_keeps_no_job_from_running(work: Background) -> None:
+    running = threading.Event()
+
+    async def away() -> None:
+        raise OSError("away")
+
+    async def job() -> None:
+        running.set()
+
+    work.at_start(away)
+    work.forever(job, "job")
+    work.start()
+
+    assert running.wait(trail.PATIENCE)
+
+
+def test_other_threads_can_have_work_done_on_the_loop(work: Background) -> None:
+    async def answer() -> int:
+        return 42
+
+    work.start()
+
+    assert work.call(answer(), timedelta(seconds=5)) == 42
+
+
+def test_without_a_loop_there_is_no_work(work: Background) -> None:
+    async def answer() -> int:
+        return 42
+
+    with pytest.raises(RuntimeError, match="not running"):
+        work.submit(answer())
+
+
+def test_an_app_has_one_background() -> None:
+    app = create_celery("amqp://127.0.0.1:1//", "one")
+
+    assert background(app) is background(app)
+    assert background(app) is not background(create_celery("amqp://127.0.0.1:1//", "other"))
+
+
+@pytest.fixture
+def relay_environment(broker_url: str, sqlite_url: str, unused_tcp_port: int) -> dict[str, str]:
+    """What a worker needs that has a relay and nothing to relay."""
+    migrate(sqlite_url, "tests.trail.migrations")
+    topology.declare(broker_url)
+    return {
+        "BROKER_URL": broker_url,
+        "OUTBOX_URL": sqlite_url,
+        "OPERATIONS_PORT": str(unused_tcp_port),
+    }
+
+
+def is_ready(environment: dict[str, str]) -> Callable[[], bool]:
+    """Return a condition: the worker answers at its operations port."""
+
+    def condition() -> bool:
+        port = environment["OPERATIONS_PORT"]
+        try:
+            return httpx.get(f"http://127.0.0.1:{port}/readyz").status_code == 200
+        except httpx.TransportError:
+            return False
+
+    return condition
+
+
+def test_a_worker_serves_its_health_and_ends_cleanly(relay_environment: dict[str, str]) -> None:
+    with processes.running("relay", **relay_environment) as process:
+        wait_until(is_ready(relay_environment))
+        port = relay_environment["OPERATIONS_PORT"]
+        metrics = httpx.get(f"http://127.0.0.1:{port}/metrics").text
+        assert "countersign_background_failures_total" in metrics
+
+        started = time.monotonic()
+        assert processes.terminate(process) == 0
+        assert time.monotonic() - started < 5
+
+
+@pytest.mark.parametrize("signum", [signal.SIGTERM, signal.SIGINT])
+def test_a_worker_ends_cleanly_without_its_broker(
+    relay_environment: dict[str, str], signum: signal.Signals
+) -> None:
+    cable = Proxy(relay_environment["BROKER_URL"])
+    relay_environment["BROKER_URL"] = cable.url
+    with processes.running("relay", **relay_environment) as process:
+        wait_until(is_ready(relay_environment))
+        cable.cut()
+        process.send_signal(signum)
+        assert process.wait(10) == 0
+
+
+def test_a_worker_that_never_saw_its_broker_ends_cleanly(
+    sqlite_url: str, unused_tcp_port_factory: Callable[[], int]
+) -> None:
+    environment = {
+        "BROKER_URL": f"amqp://127.0.0.1:{unused_tcp_port_factory()}//",
+        "OUTBOX_URL": sqlite_url,
+        "OPERATIONS_PORT": str(unused_tcp_port_factory()),
+    }
+    with processes.running("relay", **environment) as process:
+        wait_until(is_ready(environment))
+        assert processes.terminate(process) == 0
+
+
+def test_a_worker_does_not_outlive_its_parent(relay_environment: dict[str, str]) -> None:
+    child, parent = os.pipe()
+    process = subprocess.Popen(
+        processes.command("relay"),
+        env=processes.settings({**relay_environment, PARENT_FD: str(child)}),
+        pass_fds=[child],
+    )
+    try:
+        os.close(child)
+        wait_until(is_ready(relay_environment))
+        os.close(parent)
+        assert process.wait(10) == 0
+    finally:
+        process.kill()
+        process.wait()
+
+
+def test_an_idle_worker_is_light(relay_environment: dict[str, str]) -> None:
+    """One percent of a processor at most, with a relay in it."""
+    with processes.running("relay", **relay_environment) as process:
+        wait_until(is_ready(relay_environment))
+        time.sleep(1)  # what starting up has left to do is not what is measured
+        usage = psutil.Process(process.pid)
+        before, started = usage.cpu_times(), time.monotonic()
+        time.sleep(4)
+        after, elapsed = usage.cpu_times(), time.monotonic() - started
+
+        spent = after.user + after.system - before.user - before.system
+        assert spent / elapsed <= 0.01
+
+
+def test_a_celery_task_gets_the_event_as_its_argument(broker_url: str, tmp_path: Path) -> None:
+    """And what it cannot decode is refused, not acknowledged."""
+    topology.declare(broker_url)
+    record = tmp_path / "record"
+    with processes.running("recorder", BROKER_URL=broker_url, RECORD=str(record)) as process:
+
+        def recorded() -> bool:
+            with Publisher(broker_url) as publisher:
+                publisher.publish([Outgoing("event-1", "mfa.demo.happened", trail.signed())])
+            time.sleep(0.2)
+            return record.exists()
+
+        wait_until(recorded)
+        with topology.connection(broker_url) as connection:
+            connection.Producer().publish(
+                b"not JSON",
+                exchange="",
+                routing_key="recorder",
+                content_type="application/cloudevents+json",
+                content_encoding="utf-8",
+                headers={"task": topology.TASK, "id": "broken"},
+            )
+        if topology.speaks_amqp(broker_url):
+            wait_until(lambda: trail.take(broker_url, topology.DEAD))
+        assert processes.terminate(process) == 0
+
+    event = json.loads(record.read_text().splitlines()[0])
+    assert event == json.loads(trail.signed())

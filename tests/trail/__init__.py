@@ -1,0 +1,113 @@
+"""What tests of the audit trail have in common: a source of events, its keys, and processes."""
+
+import asyncio
+import json
+import time
+from base64 import b64encode
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+
+from shared.auth import PrivateKey, PublicKey, PublicKeys
+from shared.bus import topology
+from shared.bus.wire import EventSigner, to_cloudevent
+from shared.database import Database
+from shared.event import Event
+
+SEED = bytes(range(32))
+KEY = PrivateKey("demo-1", "demo", Ed25519PrivateKey.from_private_bytes(SEED))
+PRIVATE_KEY_TEXT = json.dumps({"kid": "demo-1", "issuer": "demo", "key": b64encode(SEED).decode()})
+PUBLIC_KEYS_TEXT = json.dumps(
+    {
+        "demo-1": {
+            "issuer": "demo",
+            "key": b64encode(KEY.key.public_key().public_bytes_raw()).decode(),
+        }
+    }
+)
+PUBLIC_KEYS = PublicKeys({"demo-1": PublicKey("demo", KEY.key.public_key())})
+NOON = datetime(2026, 7, 1, 12, 0, 0, 250000, tzinfo=UTC)
+PATIENCE = 30.0  # seconds after which a condition that is awaited counts as never to come true
+
+
+@dataclass(frozen=True, kw_only=True)
+class Happened(Event):
+    """Something happened, for the `number`th time."""
+
+    type = "mfa.demo.happened"
+
+    number: int
+    extra: object = None
+
+
+def event(number: int = 1, **changes: Any) -> dict[str, Any]:
+    """Return an event of the source `demo`, not yet signed."""
+    facts: dict[str, Any] = {
+        "id": f"event-{number}",
+        "type": "mfa.demo.happened",
+        "source": "demo",
+        "number": number,
+        "occurred_at": NOON,
+        "subject": "ada",
+        "data": {"number": number},
+        "context": {"request_id": "0af7651916cd43dd8448eb211c80319c", "address": "192.0.2.1"},
+    }
+    return to_cloudevent(**{**facts, **changes})
+
+
+def signed(number: int = 1, **changes: Any) -> bytes:
+    """Return an event as its source sends it."""
+    return EventSigner(KEY).sign(event(number, **changes))
+
+
+async def happen(db: Database, count: int, first: int = 1) -> None:
+    """Record `count` events, a few with each write."""
+    numbers = range(first, first + count)
+    for start in range(0, count, 10):
+        chunk = numbers[start : start + 10]
+        await db.record(*(Happened(user_id="ada", number=number) for number in chunk))
+
+
+async def eventually(condition: Callable[[], Awaitable[object]]) -> None:
+    """Return as soon as `condition` comes true; fail if it does not."""
+    deadline = time.monotonic() + PATIENCE
+    while not await condition():
+        assert time.monotonic() < deadline, "this did not come true in time"
+        await asyncio.sleep(0.02)
+
+
+@contextmanager
+def bound_queue(url: str, name: str) -> Iterator[Callable[[], list[Any]]]:
+    """Bind a queue of one's own to all events; yields a function that takes what has come."""
+    with topology.connection(url) as connection:
+        channel: Any = connection.channel()
+        topology.events_exchange(url)(channel).declare()
+        channel.queue_declare(queue=name, durable=False, auto_delete=False)
+        channel.queue_bind(queue=name, exchange=topology.EVENTS, routing_key="#")
+        yield lambda: take(url, name)
+
+
+def take(url: str, queue: str) -> list[Any]:
+    """Take every message that `queue` has now."""
+    messages: list[Any] = []
+    with topology.connection(url) as connection:
+        channel: Any = connection.channel()
+        while (message := channel.basic_get(queue=queue, no_ack=True)) is not None:
+            messages.append(channel.message_to_python(message))
+    return messages
+
+
+def put(url: str, body: bytes, content_type: str = "application/cloudevents+json") -> None:
+    """Send anything at all to the ledger's queue."""
+    with topology.connection(url) as connection:
+        connection.Producer().publish(
+            body,
+            exchange="",
+            routing_key=topology.STORE,
+            content_type=content_type,
+            content_encoding="utf-8",
+        )

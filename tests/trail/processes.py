@@ -1,0 +1,109 @@
+"""Workers in processes of their own, to be stopped, killed and measured."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+
+from kombu import Queue
+
+from services.audit import worker as audit
+from services.audit.settings import Settings
+from shared import logs
+from shared.auth import PrivateKey
+from shared.bus import topology
+from shared.bus.wire import EventSigner
+from shared.database import Database
+from shared.http.operations import Check
+from shared.relay import Relay
+from shared.settings import load
+from shared.worker import background, create_celery, run
+from tests import trail
+
+
+def relay() -> int:
+    """Be a worker that relays an outbox, and does nothing else."""
+    app = create_celery(os.environ["BROKER_URL"], "demo")
+    db = Database(os.environ["OUTBOX_URL"], source="demo")
+    key = PrivateKey.parse(trail.PRIVATE_KEY_TEXT)
+    work = background(app)
+    work.holds(db)
+    work.needs(Check("database", db.ping))
+    work.forever(Relay(db, os.environ["BROKER_URL"], EventSigner(key)).run, "relay")
+    return run(app, operations=_operations())
+
+
+def ledger() -> int:
+    """Be the worker of the ledger."""
+    settings = load(Settings)
+    app = create_celery(settings.broker_url.get_secret_value(), "audit")
+    audit.register(app, settings)
+    return run(app, operations=_operations())
+
+
+def recorder() -> int:
+    """Be somebody else's Celery worker, with a queue and a task of its own."""
+    url = os.environ["BROKER_URL"]
+    app = create_celery(url, "recorder")
+    dead = {"x-dead-letter-exchange": topology.DEAD_EXCHANGE} if topology.speaks_amqp(url) else None
+    app.conf.task_queues = [
+        Queue("recorder", topology.events_exchange(url), routing_key="#", queue_arguments=dead)
+    ]
+
+    @app.task(name=topology.TASK)
+    def record(event: dict[str, object]) -> None:
+        with Path(os.environ["RECORD"]).open("a") as file:
+            print(json.dumps(event), file=file)
+
+    return run(app)
+
+
+def _operations() -> tuple[str, int] | None:
+    port = os.environ.get("OPERATIONS_PORT")
+    return ("127.0.0.1", int(port)) if port else None
+
+
+@contextmanager
+def running(role: str, **environment: str) -> Iterator[subprocess.Popen[bytes]]:
+    """Run the worker `role` in a process of its own; it is killed at the end if it still runs."""
+    process = start(role, environment)
+    try:
+        yield process
+    finally:
+        process.kill()
+        process.wait()
+
+
+def start(role: str, environment: Mapping[str, str]) -> subprocess.Popen[bytes]:
+    """Start the worker `role`."""
+    return subprocess.Popen(command(role), env=settings(environment))
+
+
+def command(role: str) -> list[str]:
+    """Return the command that is the worker `role`."""
+    return [sys.executable, "-m", "tests.trail.processes", role]
+
+
+def settings(environment: Mapping[str, str]) -> dict[str, str]:
+    """Return the environment of a worker."""
+    return {
+        **os.environ,
+        "EVENT_KEYS": trail.PUBLIC_KEYS_TEXT,
+        "CALLER_KEYS": trail.PUBLIC_KEYS_TEXT,
+        **environment,
+    }
+
+
+def terminate(process: subprocess.Popen[bytes], within: float = 10.0) -> int:
+    """Send SIGTERM and return the exit code."""
+    process.send_signal(signal.SIGTERM)
+    return process.wait(within)
+
+
+if __name__ == "__main__":
+    logs.configure(sys.argv[1], "WARNING")
+    sys.exit({"relay": relay, "ledger": ledger, "recorder": recorder}[sys.argv[1]]())
