@@ -1,0 +1,160 @@
+"""A TOTP service on a migrated database, with a clock that tests turn."""
+
+import json
+from base64 import b64encode
+from collections.abc import AsyncIterator
+from datetime import UTC, datetime, timedelta
+
+import httpx
+import pytest
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from fastapi import FastAPI
+from prometheus_client import REGISTRY
+
+from services.totp.domain import Policy
+from services.totp.flows import TotpFlows
+from services.totp.main import create_app
+from services.totp.settings import Settings
+from services.totp.store import PURPOSE, AuthenticatorStore
+from shared.auth import Caller, PrivateKey
+from shared.cipher import Cipher, KeyRing
+from shared.database import Database
+from shared.factor import FactorClient
+from shared.http import InProcess, connect
+from shared.migrations import migrate
+
+RING = KeyRing(primary="k1", keys={"k1": bytes(32)})
+START = datetime(2026, 5, 4, 12, 0, 15, tzinfo=UTC)  # the middle of a period
+
+
+class Hands:
+    """A clock that stands still until it is turned."""
+
+    def __init__(self) -> None:
+        self.now = START
+
+    def __call__(self) -> datetime:
+        return self.now
+
+    def turn(self, **by: float) -> None:
+        """Let time pass, in the units of `timedelta`."""
+        self.now += timedelta(**by)
+
+
+class Signer:
+    """A calling service's key pair."""
+
+    def __init__(self, issuer: str) -> None:
+        self.private = Ed25519PrivateKey.generate()
+        self.key = PrivateKey(id=f"{issuer}-1", issuer=issuer, key=self.private)
+
+    @property
+    def public(self) -> dict[str, str]:
+        """The entry for `CALLER_KEYS`."""
+        raw = self.private.public_key().public_bytes_raw()
+        return {"issuer": self.key.issuer, "key": b64encode(raw).decode()}
+
+
+@pytest.fixture
+def clock() -> Hands:
+    return Hands()
+
+
+@pytest.fixture
+def migrated_url(database_url: str) -> str:
+    migrate(database_url, "services.totp.migrations")
+    return database_url
+
+
+@pytest.fixture
+async def db(migrated_url: str, clock: Hands) -> AsyncIterator[Database]:
+    db = Database(migrated_url, source="totp", clock=clock)
+    await db.connect()
+    yield db
+    await db.close()
+
+
+@pytest.fixture
+def store(db: Database) -> AuthenticatorStore:
+    return AuthenticatorStore(db, Cipher(RING, PURPOSE))
+
+
+@pytest.fixture
+def flows(store: AuthenticatorStore, clock: Hands) -> TotpFlows:
+    return TotpFlows(store, clock, Policy())
+
+
+@pytest.fixture
+def session() -> Signer:
+    return Signer("session")
+
+
+@pytest.fixture
+def audit() -> Signer:
+    return Signer("audit")
+
+
+@pytest.fixture
+def settings(migrated_url: str, session: Signer, audit: Signer) -> Settings:
+    public = {signer.key.id: signer.public for signer in (session, audit)}
+    return Settings(
+        totp_database_url=migrated_url,
+        totp_sealing_keys=RING,
+        caller_keys=json.dumps(public),
+        totp_event_key=Signer("totp").key,
+        broker_url="redis://127.0.0.1:1/0",
+    )
+
+
+@pytest.fixture
+async def app(settings: Settings, clock: Hands) -> AsyncIterator[FastAPI]:
+    app = create_app(settings, clock)
+    async with app.router.lifespan_context(app):
+        yield app
+
+
+@pytest.fixture
+async def http(app: FastAPI, session: Signer, clock: Hands) -> AsyncIterator[httpx.AsyncClient]:
+    """The client that session has: errors are raised, the credential is added."""
+    client = connect(
+        "http://totp",
+        caller=Caller(session.key, clock),
+        audience="totp",
+        transport=InProcess(app),
+    )
+    async with client:
+        yield client
+
+
+@pytest.fixture
+def client(http: httpx.AsyncClient) -> FactorClient:
+    return FactorClient(http)
+
+
+@pytest.fixture
+async def raw(app: FastAPI, session: Signer, clock: Hands) -> AsyncIterator[httpx.AsyncClient]:
+    """A client that shows answers as they are, with a good credential."""
+    token = Caller(session.key, clock).token_for("totp")
+    async with httpx.AsyncClient(
+        base_url="http://totp",
+        transport=httpx.ASGITransport(app),
+        headers={"authorization": f"Bearer {token}", "content-type": "application/json"},
+    ) as client:
+        yield client
+
+
+def counted() -> dict[str, float]:
+    """Return how many statements and commits the service has made so far."""
+    return {
+        name: REGISTRY.get_sample_value(f"countersign_database_{metric}_total", labels) or 0
+        for name, metric, labels in (
+            ("read", "statements", {"source": "totp", "kind": "read"}),
+            ("write", "statements", {"source": "totp", "kind": "write"}),
+            ("commit", "commits", {"source": "totp"}),
+        )
+    }
+
+
+def spent_since(before: dict[str, float]) -> dict[str, float]:
+    """Return what has been added to `counted` since."""
+    return {name: value - before[name] for name, value in counted().items()}

@@ -1,0 +1,128 @@
+"""Two at once: real concurrency, over two services on one PostgreSQL database."""
+
+import asyncio
+from collections.abc import AsyncIterator
+
+import pyotp
+import pytest
+
+from services.totp.domain import Policy, Verdict
+from services.totp.flows import TotpFlows
+from services.totp.store import PURPOSE, AuthenticatorStore
+from shared.cipher import Cipher
+from shared.database import Database
+from shared.errors import NotFound
+from shared.migrations import migrate
+from tests.totp.conftest import RING, Hands
+from tests.totp.test_flows import enrol, recorded
+
+ROUNDS = 20
+AT_ONCE = 8
+
+
+@pytest.fixture
+async def two(postgresql_url: str, clock: Hands) -> AsyncIterator[list[Database]]:
+    """Two connection pools, as two processes have them."""
+    migrate(postgresql_url, "services.totp.migrations")
+    databases = [Database(postgresql_url, source="totp", clock=clock) for _ in range(2)]
+    yield databases
+    for db in databases:
+        await db.close()
+
+
+@pytest.fixture
+def replicas(two: list[Database], clock: Hands) -> list[TotpFlows]:
+    return [TotpFlows(AuthenticatorStore(db, Cipher(RING, PURPOSE)), clock, Policy()) for db in two]
+
+
+async def test_parallel_verifications_of_one_code_accept_it_once(
+    replicas: list[TotpFlows], clock: Hands, two: list[Database]
+) -> None:
+    """T1: of any number of racing requests with one code, exactly one is accepted."""
+    device = await enrol(replicas[0], clock)
+    for _ in range(ROUNDS):
+        clock.turn(seconds=30)
+        code = device.at(clock())
+
+        judgements = await asyncio.gather(
+            *(replicas[n % 2].verify("ada", ["a1"], code) for n in range(AT_ONCE))
+        )
+
+        verdicts = [judgement.verdict for judgement in judgements]
+        assert verdicts.count(Verdict.ACCEPTED) == 1
+        assert verdicts.count(Verdict.REPLAYED) == AT_ONCE - 1
+    events = await recorded(two[0])
+    assert events.count("accepted") == ROUNDS
+    assert events.count("replayed") == ROUNDS * (AT_ONCE - 1)
+
+
+async def test_parallel_completions_of_one_enrolment_make_one_authenticator(
+    replicas: list[TotpFlows], clock: Hands, two: list[Database]
+) -> None:
+    for n in range(ROUNDS):
+        user = f"user{n}"
+        offer = await replicas[0].begin(user, f"e{n}", "s1", "ada@example.com")
+        code = pyotp.TOTP(offer.secret).at(clock())
+
+        made = await asyncio.gather(
+            *(replicas[i % 2].complete(user, f"e{n}", "s1", code, None) for i in range(AT_ONCE))
+        )
+
+        assert {authenticator.id for authenticator in made if authenticator} == {f"e{n}"}
+        assert None not in made
+        assert len(await replicas[1].authenticators(user)) == 1
+        assert (await replicas[1].verify(user, [f"e{n}"], code)).verdict is Verdict.REPLAYED
+    assert (await recorded(two[0])).count("activated") == ROUNDS
+
+
+async def test_parallel_enrolments_of_one_session_leave_one_secret(
+    replicas: list[TotpFlows], clock: Hands
+) -> None:
+    """T6: whichever comes last counts, and only that one can be completed."""
+    for n in range(ROUNDS):
+        offers = await asyncio.gather(
+            *(
+                replicas[i % 2].begin(f"user{n}", f"e{n}-{i}", "s1", "ada@example.com")
+                for i in range(AT_ONCE)
+            )
+        )
+
+        completed = []
+        for offer in offers:
+            code = pyotp.TOTP(offer.secret).at(clock())
+            try:
+                made = await replicas[0].complete(f"user{n}", offer.enrolment_id, "s1", code, None)
+            except NotFound:
+                continue
+            completed.append(made)
+        assert len(completed) == 1
+        assert completed[0] is not None
+
+
+async def test_asking_twice_at_once_shows_one_secret(replicas: list[TotpFlows]) -> None:
+    for n in range(ROUNDS):
+        offers = await asyncio.gather(
+            *(replicas[i % 2].begin(f"user{n}", f"e{n}", "s1", "ada@x") for i in range(AT_ONCE))
+        )
+
+        assert len({offer.secret for offer in offers}) == 1
+
+
+async def test_a_removal_beats_a_completion_or_undoes_it(
+    replicas: list[TotpFlows], clock: Hands
+) -> None:
+    for n in range(ROUNDS):
+        user = f"user{n}"
+        offer = await replicas[0].begin(user, f"e{n}", "s1", "ada@example.com")
+        code = pyotp.TOTP(offer.secret).at(clock())
+
+        await asyncio.gather(
+            replicas[0].complete(user, f"e{n}", "s1", code, None),
+            replicas[1].remove(user, f"e{n}"),
+            return_exceptions=True,
+        )
+
+        # Removed before, between, or after: it is gone, and stays so.
+        with pytest.raises(NotFound):
+            await replicas[0].complete(user, f"e{n}", "s1", code, None)
+        assert await replicas[0].authenticators(user) == []
