@@ -1,0 +1,1 @@
+"""The ledger: what happened, in order of arrival."""

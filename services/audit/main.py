@@ -1,0 +1,33 @@
+"""Wiring: settings in, application out. The only room that knows all others."""
+
+from fastapi import Depends, FastAPI
+
+from services.audit import api
+from services.audit.flows import Reading
+from services.audit.settings import Settings
+from services.audit.store import LedgerStore
+from shared.auth import require_caller
+from shared.clock import Clock, utc_now
+from shared.database import Database
+from shared.http import Check, closing, create_service
+from shared.settings import load
+
+READERS = frozenset({"operator", "session"})
+
+
+def create_app(settings: Settings | None = None, clock: Clock = utc_now) -> FastAPI:
+    """Return the readers' side of the ledger. Writing is the worker's."""
+    settings = settings or load(Settings)
+    db = Database(settings.audit_database_url.get_secret_value(), source="audit")
+    reading = Reading(LedgerStore(db))
+    app = create_service(
+        "audit",
+        lifespan=closing(db, reading),
+        checks=[Check("audit database", db.ping)],
+        trust_context=True,
+    )
+    app.state.reading = reading
+    app.state.stopping = reading.release
+    guard = require_caller(settings.caller_keys, "audit", READERS, clock)
+    app.include_router(api.router, dependencies=[Depends(guard)])
+    return app

@@ -1,0 +1,25 @@
+"""What the ledger's feed looks like on the wire."""
+
+from pydantic import BaseModel, ConfigDict, JsonValue
+
+END = "end"
+"""The cursor behind the newest entry: for readers who want only what comes next."""
+
+
+class EntryOut(BaseModel):
+    """One entry: its number, when it arrived, and the event as its source signed it."""
+
+    model_config = ConfigDict(frozen=True)
+
+    entry: int
+    received_at: float  # seconds since 1970
+    event: dict[str, JsonValue]
+
+
+class Feed(BaseModel):
+    """Entries in order, and the cursor to ask for those behind them."""
+
+    model_config = ConfigDict(frozen=True)
+
+    events: list[EntryOut]
+    next: str

@@ -1,0 +1,156 @@
+"""Takes events from RabbitMQ, as a step of the Celery worker's consumer."""
+
+from concurrent.futures import Future
+from functools import partial
+from typing import Any
+
+import structlog
+from celery import bootsteps
+from celery.worker.consumer.consumer import STOP_CONDITIONS  # type: ignore[attr-defined]
+from kombu import Consumer
+from kombu.asynchronous.timer import Entry as Timer
+from kombu.message import Message
+
+from services.audit.domain import Fact
+from services.audit.worker.sorting import Sorter
+from services.audit.worker.writing import BATCH, GATHER, Writer
+from shared.bus.topology import store_queue
+from shared.bus.wire import Flaw
+from shared.worker import Background
+
+PREFETCH = 2 * BATCH  # one batch is written while the next one gathers
+STOP_WITHIN = 5.0  # seconds that the last batch has to be written when the worker ends
+
+log = structlog.stdlib.get_logger(__name__)
+
+
+class Intake:
+    """Gathers messages into batches, and acknowledges each batch when the ledger has it.
+
+    Everything here runs on the worker's own thread, the one that may talk to the broker; only
+    the writing goes to the background loop.
+    """
+
+    def __init__(self, url: str, sorter: Sorter, writer: Writer, work: Background) -> None:
+        self._url = url
+        self._sorter = sorter
+        self._writer = writer
+        self._work = work
+        self._hub: Any = None
+        self._waiting: list[tuple[Message, Fact]] = []
+        self._last: Message | None = None  # of the batch that is being written
+        self._writing: Future[None] | None = None
+        self._timer: Timer | None = None
+        self._due = False  # the time to gather is over, but the last batch is still being written
+
+    def open(self, worker: Any, channel: Any) -> list[Consumer]:
+        """Begin to take messages from `channel`."""
+        self._hub = worker.hub
+        consumer = Consumer(
+            channel,
+            [store_queue(self._url)],
+            on_message=self._receive,
+            on_decode_error=self._reject_undecodable,
+            prefetch_count=PREFETCH,
+        )
+        return [consumer]
+
+    def close(self) -> None:
+        """Wait for the batch that is being written, and acknowledge it."""
+        if self._writing is not None:
+            try:
+                self._writing.result(STOP_WITHIN)
+            except Exception:  # then the broker keeps it for the next worker
+                log.warning("batch_given_back")
+            else:
+                self._acknowledge()
+        self.forget()
+
+    def forget(self) -> None:
+        """Drop what has not been acknowledged.
+
+        The broker hands it out again, and the ledger knows it if it is there already.
+        """
+        if self._timer is not None:
+            self._timer.cancel()
+        if self._writing is not None:
+            self._writing.cancel()
+        self._writing = self._timer = self._last = None
+        self._due = False
+        self._waiting = []
+
+    def _receive(self, message: Message) -> None:
+        body: Any = message.body
+        verdict = self._sorter.judge(body.encode() if isinstance(body, str) else bytes(body))
+        if isinstance(verdict, Flaw):
+            self._refuse(message, verdict)
+            return
+        self._waiting.append((message, verdict))
+        if len(self._waiting) >= BATCH:
+            self._write()
+        elif self._timer is None and not self._due:
+            self._timer = self._hub.call_later(GATHER, self._write)
+
+    def _write(self) -> None:
+        """Hand the next batch to the ledger, or note that it is due if the ledger is busy."""
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+        self._due = self._writing is not None
+        if self._due or not self._waiting:
+            return
+        batch, self._waiting = self._waiting[:BATCH], self._waiting[BATCH:]
+        self._last = batch[-1][0]
+        writing = self._work.submit(self._writer.write([fact for _, fact in batch]))
+        self._writing = writing
+        writing.add_done_callback(lambda future: self._hub.call_soon(partial(self._settle, future)))
+
+    def _settle(self, writing: "Future[None]") -> None:
+        """Acknowledge what has been written, and go on with what came meanwhile."""
+        if writing is not self._writing:
+            return  # the connection that brought the batch is gone
+        self._writing = None
+        if not writing.cancelled() and writing.exception() is None:
+            self._acknowledge()
+        if self._due or len(self._waiting) >= BATCH:
+            self._write()
+
+    def _acknowledge(self) -> None:
+        """Tell the broker that the batch is in the ledger.
+
+        Everything before its last message is settled by now: written, or refused on arrival.
+        """
+        if self._last is not None:
+            self._last.ack(multiple=True)
+
+    def _refuse(self, message: Message, flaw: Flaw) -> None:
+        """Send `message` to the dead letters, where RabbitMQ's own queue arguments say."""
+        self._sorter.raise_alarm(flaw)
+        message.reject()
+
+    def _reject_undecodable(self, message: Message, error: Exception) -> None:
+        self._refuse(message, Flaw.UNREADABLE)
+
+
+class _IntakeStep(bootsteps.ConsumerStep):
+    """Hangs an intake into the worker's connection to the broker."""
+
+    intake: Intake
+
+    def start(self, worker: Any) -> None:
+        channel = worker.connection.channel()
+        self.consumers = self.intake.open(worker, channel)
+        for consumer in self.consumers:
+            consumer.consume()
+
+    def stop(self, worker: Any) -> None:
+        if worker.blueprint.state in STOP_CONDITIONS:
+            self.intake.close()
+        else:  # the connection is lost, and with it the right to acknowledge
+            self.intake.forget()
+        super().stop(worker)
+
+
+def intake_step(intake: Intake) -> type[bootsteps.ConsumerStep]:
+    """Return `intake` as a step for `app.steps["consumer"]`."""
+    return type("IntakeStep", (_IntakeStep,), {"intake": intake})

@@ -1,0 +1,145 @@
+"""Takes events from a redis transport, where the ledger's queue is a list.
+
+kombu's own consumer takes a message off the list before it notes that it has it, so one that is
+killed in between loses it; and it goes to the server, and that to its disk, three times for each
+message. Here the oldest messages are read where they are, and removed once they are written: a
+crash in between shows them again, and the ledger knows them by their ids.
+"""
+
+import asyncio
+import json
+from base64 import b64decode, b64encode
+from collections.abc import Sequence
+from typing import Any
+from uuid import uuid4
+
+import structlog
+from redis.asyncio import Redis
+from redis.exceptions import RedisError
+
+from services.audit.domain import Fact
+from services.audit.worker.sorting import Sorter
+from services.audit.worker.writing import BATCH, GATHER, Writer
+from shared.bus.topology import ANSWER_WITHIN, CONNECT_WITHIN, DEAD, STORE
+from shared.bus.wire import Flaw
+
+FIRST_PAUSE = 0.1  # seconds after the broker failed; doubles
+LONGEST_PAUSE = 5.0  # seconds
+LOOK_AGAIN = 5  # seconds that one question may wait for its answer; well below ANSWER_WITHIN
+
+# The list grows at its head. What is removed are exactly the messages that were read, even if
+# another worker read and removed some of them meanwhile: each of them is unlike any other.
+REMOVE = """
+local count, newest, oldest = tonumber(ARGV[1]), ARGV[2], ARGV[3]
+if redis.call('LINDEX', KEYS[1], -count) ~= newest
+    or redis.call('LINDEX', KEYS[1], -1) ~= oldest then
+  return 0
+end
+for place = 4, #ARGV do redis.call('LPUSH', KEYS[2], ARGV[place]) end
+redis.call('LTRIM', KEYS[1], 0, -count - 1)
+return 1
+"""
+
+log = structlog.stdlib.get_logger(__name__)
+
+
+class Tail:
+    """The old end of the ledger's queue."""
+
+    def __init__(self, url: str, sorter: Sorter, writer: Writer) -> None:
+        self._url = url
+        self._sorter = sorter
+        self._writer = writer
+
+    async def run(self) -> None:
+        """Bring what comes into the ledger, until cancelled, through any absence of the broker."""
+        async with Redis.from_url(
+            self._url, socket_connect_timeout=CONNECT_WITHIN, socket_timeout=ANSWER_WITHIN
+        ) as client:
+            pause = FIRST_PAUSE
+            while True:
+                try:
+                    if await self._take(client) < BATCH:
+                        await _wait(client)
+                except (RedisError, OSError) as error:
+                    if pause == FIRST_PAUSE:
+                        log.warning("broker_away", reason=repr(error))
+                    await asyncio.sleep(pause)
+                    pause = min(2 * pause, LONGEST_PAUSE)
+                else:
+                    pause = FIRST_PAUSE
+
+    async def _take(self, client: Redis) -> int:
+        """Read and write one batch, then remove it; return how many messages it had."""
+        messages: Any = await client.lrange(STORE, -BATCH, -1)
+        if messages:
+            verdicts = [self._sorter.judge(_body(message)) for message in reversed(messages)]
+            facts = [verdict for verdict in verdicts if isinstance(verdict, Fact)]
+            if facts:
+                await self._writer.write(facts)
+            await self._remove(client, messages, verdicts)
+        return len(messages)
+
+    async def _remove(
+        self, client: Redis, messages: Sequence[bytes], verdicts: Sequence[Fact | Flaw]
+    ) -> None:
+        flaws = [
+            (message, verdict)
+            for message, verdict in zip(reversed(messages), verdicts, strict=True)
+            if isinstance(verdict, Flaw)
+        ]
+        letters = [_dead_letter(message, flaw) for message, flaw in flaws]
+        removed = await client.eval(
+            REMOVE, 2, STORE, DEAD, len(messages), messages[0], messages[-1], *letters
+        )
+        if removed:
+            for _, flaw in flaws:
+                self._sorter.raise_alarm(flaw)
+
+
+async def _wait(client: Redis) -> None:
+    """Return soon after a message has come, so that others may join it.
+
+    To move the last message to where it is changes nothing, but waits until there is one.
+    """
+    if await client.blmove(STORE, STORE, LOOK_AGAIN, src="RIGHT", dest="RIGHT") is not None:
+        await asyncio.sleep(GATHER)
+
+
+def _body(message: bytes) -> bytes:
+    """Return the body in a message as kombu writes it; of any other thing, nothing."""
+    try:
+        envelope = json.loads(message)
+        body = envelope["body"]
+        if envelope["properties"]["body_encoding"] == "base64":
+            return b64decode(body, validate=True)
+        return str(body).encode()
+    except (ValueError, TypeError, KeyError, RecursionError):
+        return b""
+
+
+def _dead_letter(message: bytes, flaw: Flaw) -> bytes:
+    """Return a message as kombu reads it, with a header that says why it was refused."""
+    try:
+        envelope = json.loads(message)
+        envelope["headers"]["x-refused"] = str(flaw)
+        return json.dumps(envelope).encode()
+    except (ValueError, TypeError, KeyError, RecursionError):
+        return json.dumps(_wrapped(message, flaw)).encode()
+
+
+def _wrapped(message: bytes, flaw: Flaw) -> dict[str, object]:
+    """Return a message of kombu's whose body is `message`, which is none."""
+    return {
+        "body": b64encode(message).decode(),
+        "content-type": "application/octet-stream",
+        "content-encoding": "binary",
+        "headers": {"x-refused": str(flaw)},
+        "properties": {
+            "body_encoding": "base64",
+            "delivery_info": {"exchange": "", "routing_key": DEAD},
+            "delivery_mode": 2,
+            "delivery_tag": str(uuid4()),
+            "priority": 0,
+        },
+    }
