@@ -1,0 +1,1 @@
+"""The orchestrator: accounts, login stages, sessions and reauthentication."""

@@ -1,0 +1,42 @@
+"""`account/…`: a person's own authenticators."""
+
+from services.session import schemas
+from services.session.api.edge import Call, Routes
+from services.session.api.fields import CODE
+from services.session.domain.access import Access
+from services.session.flows.outcomes import Outcome
+
+TOTP = "/account/authenticators/totp"
+
+routes = Routes()
+totp_routes = Routes()
+
+
+@routes.get(
+    "/account/authenticators", access=Access.LOGGED_IN, answers={200: schemas.Authenticators}
+)
+async def list_authenticators(call: Call) -> Outcome:
+    """List the authenticators."""
+    return await call.flows.authenticators.list(call.visit)
+
+
+@totp_routes.get(
+    TOTP,
+    access=Access.LOGGED_IN,
+    answers={200: schemas.Enrolled, 404: schemas.NotEnrolled, 409: schemas.Conflicts},
+)
+async def show_totp(call: Call) -> Outcome:
+    """Show the TOTP authenticator, or a new secret to make one with (404)."""
+    return await call.flows.authenticators.show_totp(call.visit)
+
+
+@totp_routes.post(TOTP, access=Access.LOGGED_IN, takes=(CODE,), answers={200: schemas.Enrolled})
+async def activate_totp(call: Call) -> Outcome:
+    """Activate TOTP by a code made from the secret that was shown last."""
+    return await call.flows.authenticators.activate_totp(call.visit, call.form()["code"])
+
+
+@totp_routes.delete(TOTP, access=Access.LOGGED_IN, answers={200: schemas.Done})
+async def deactivate_totp(call: Call) -> Outcome:
+    """Deactivate TOTP."""
+    return await call.flows.authenticators.deactivate_totp(call.visit)

@@ -1,0 +1,63 @@
+"""`auth/…`: signing up, logging in stage by stage, reauthenticating, logging out."""
+
+from services.session.api.edge import Call, Invalid, Routes
+from services.session.api.fields import CODE, EMAIL, KEY, PASSWORD
+from services.session.domain.access import Access
+from services.session.domain.passwords import password_faults
+from services.session.flows.outcomes import Outcome, Standing
+
+routes = Routes()
+
+
+@routes.get("/auth/session", access=Access.ANYONE)
+async def show_session(call: Call) -> Outcome:
+    """Show who is logged in, or what there is to do to be."""
+    return Standing(visit=call.visit)
+
+
+@routes.delete("/auth/session", access=Access.ANYONE)
+async def log_out(call: Call) -> Outcome:
+    """Log out, or abandon the login under way."""
+    return await call.flows.logout.log_out(call.visit)
+
+
+@routes.post("/auth/signup", access=Access.LOGGED_OUT, takes=(EMAIL, PASSWORD))
+async def sign_up(call: Call) -> Outcome:
+    """Sign up with e-mail and password."""
+    values, faults = call.read()
+    if "password" in values:  # all that is wrong is told at once
+        faults += password_faults(values["password"], email=values.get("email"))
+    if faults:
+        raise Invalid(faults)
+    return await call.flows.signup.sign_up(call.visit, values["email"], values["password"])
+
+
+@routes.post("/auth/login", access=Access.LOGGED_OUT, takes=(EMAIL, PASSWORD))
+async def log_in(call: Call) -> Outcome:
+    """Log in with e-mail and password."""
+    form = call.form()
+    return await call.flows.login.log_in(call.visit, form["email"], form["password"])
+
+
+@routes.post("/auth/email/verify", access=Access.VERIFY_EMAIL, takes=(KEY,))
+async def verify_email(call: Call) -> Outcome:
+    """Verify the e-mail address by the code that was mailed."""
+    return await call.flows.verify_email.verify(call.visit, call.form()["key"])
+
+
+@routes.post("/auth/2fa/authenticate", access=Access.MFA_AUTHENTICATE, takes=(CODE,))
+async def authenticate(call: Call) -> Outcome:
+    """Give the second factor that the login waits for."""
+    return await call.flows.authenticate.authenticate(call.visit, call.form()["code"])
+
+
+@routes.post("/auth/reauthenticate", access=Access.LOGGED_IN, takes=(PASSWORD,))
+async def reauthenticate(call: Call) -> Outcome:
+    """Prove oneself again, by password."""
+    return await call.flows.reauthenticate.by_password(call.visit, call.form()["password"])
+
+
+@routes.post("/auth/2fa/reauthenticate", access=Access.LOGGED_IN, takes=(CODE,))
+async def reauthenticate_by_code(call: Call) -> Outcome:
+    """Prove oneself again, by a code."""
+    return await call.flows.reauthenticate.by_code(call.visit, call.form()["code"])

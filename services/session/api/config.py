@@ -1,0 +1,43 @@
+"""`config`: what this site offers, for clients to ask before anything else."""
+
+from dataclasses import dataclass
+
+from services.session import schemas
+from services.session.api.edge import Call, Routes
+from services.session.domain.access import Access
+from services.session.flows.outcomes import Outcome, Shown
+
+
+@dataclass(frozen=True, kw_only=True)
+class Configured:
+    """What the operator chose, as far as clients have to know."""
+
+    login_methods: list[str]
+    supported_types: list[str]
+
+
+def routes_for(configured: Configured) -> Routes:
+    """Return the endpoint that tells what is configured."""
+    routes = Routes()
+    data = {
+        "account": {
+            "login_methods": configured.login_methods,
+            "is_open_for_signup": True,
+            "email_verification_by_code_enabled": True,
+            "login_by_code_enabled": False,
+            "password_reset_by_code_enabled": False,
+            "authentication_method": "email",
+        },
+        "mfa": {
+            "supported_types": configured.supported_types,
+            "passkey_login_enabled": False,
+        },
+        "usersessions": {"track_activity": False},
+    }
+
+    @routes.get("/config", access=Access.ANYONE, answers={200: schemas.Configured})
+    async def show(_call: Call) -> Outcome:
+        """Show what this site offers."""
+        return Shown(data)
+
+    return routes

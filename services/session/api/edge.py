@@ -1,0 +1,349 @@
+"""What every public request goes through: who sent it, may they, and what does it say."""
+
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+
+from fastapi import FastAPI
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import Response
+
+from services.session.api import envelope, fields
+from services.session.api.address import client_address
+from services.session.api.browser import (
+    Cookie,
+    is_csrf_token,
+    is_own_request,
+    new_csrf_token,
+    origin_of,
+)
+from services.session.api.hosts import AllowedHosts
+from services.session.api.openapi import STANDING, Answers, describe
+from services.session.domain.access import Access
+from services.session.domain.faults import Fault
+from services.session.domain.sessions import Client
+from services.session.flows import Flows
+from services.session.flows.outcomes import Gone, LoginNeeded, Outcome, Standing, Visit
+from shared import context
+from shared.errors import CountersignError, Malformed
+from shared.http import describe as describe_error
+from shared.http import parse_json
+
+PREFIX = "/_allauth/{client}/v1"
+TOKEN_HEADER = "x-session-token"  # noqa: S105 - the name of a header
+
+
+@dataclass(frozen=True, kw_only=True)
+class EdgeSettings:
+    """Everything about the outside that is configured.
+
+    `trusted_origins` are origins of pages besides that of `public_url`; `csrf_header` is a header's
+    name, in lower case; `client_ip_header` and `trusted_proxy_count` as in `client_address`.
+    """
+
+    public_url: str
+    clients: frozenset[Client]
+    allowed_hosts: tuple[str, ...]
+    trusted_origins: tuple[str, ...] = ()
+    session_cookie: Cookie
+    csrf_cookie: Cookie
+    csrf_header: str = "x-csrftoken"
+    trusted_proxy_count: int = 0
+    client_ip_header: str | None = None
+
+    @cached_property
+    def origins(self) -> frozenset[str]:
+        """The origins whose pages may write: an exact list."""
+        urls = (self.public_url, *self.trusted_origins)
+        return frozenset(origin for origin in map(origin_of, urls) if origin is not None)
+
+    @property
+    def secure(self) -> bool:
+        """Whether people reach the service by HTTPS, whatever a proxy makes of it."""
+        return self.public_url.lower().startswith("https://")
+
+    def problems(self) -> list[str]:
+        """Return, in plain sentences, what cannot work."""
+        found = [*self.session_cookie.problems(), *self.csrf_cookie.problems()]
+        if origin_of(self.public_url) is None:
+            found.append("PUBLIC_URL must be an http or https URL with a host.")
+        found += [
+            f"CSRF_TRUSTED_ORIGINS has {origin!r}, which is not scheme://host[:port]."
+            for origin in self.trusted_origins
+            if origin_of(origin) != origin or "*" in origin
+        ]
+        return found
+
+
+class Invalid(Exception):
+    """Members of the request are missing or unusable; becomes 400 with all of `faults`."""
+
+    def __init__(self, faults: Sequence[Fault]) -> None:
+        super().__init__(", ".join(fault.code for fault in faults))
+        self.faults = tuple(faults)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Call:
+    """One request, as a route gets it: recognised, admitted and read."""
+
+    flows: Flows
+    visit: Visit
+    members: Mapping[str, object] = field(repr=False)
+    takes: tuple[fields.Text, ...]
+
+    def form(self) -> dict[str, str]:
+        """Return the members that the route takes, by name. Raises Invalid with every fault."""
+        values, faults = self.read()
+        if faults:
+            raise Invalid(faults)
+        return values
+
+    def read(self) -> tuple[dict[str, str], list[Fault]]:
+        """Return the members that are right, by name, and what is wrong with the others."""
+        return fields.read(self.takes, self.members)
+
+
+Handler = Callable[[Call], Awaitable[Outcome]]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Route:
+    """An endpoint: what it is called by, who may call it, and the members that it takes.
+
+    `answers` are the bodies that its flow can lead to, for the API's description.
+    """
+
+    method: str
+    path: str
+    access: Access
+    takes: tuple[fields.Text, ...]
+    answers: Answers
+    handler: Handler
+
+    @property
+    def summary(self) -> str:
+        """The first line of the handler's docstring."""
+        return (self.handler.__doc__ or self.handler.__name__).strip().partition("\n")[0]
+
+
+class Routes:
+    """The endpoints of one resource, collected by decorators.
+
+    Paths are given without the prefix of the client.
+    """
+
+    def __init__(self) -> None:
+        self.all: list[Route] = []
+
+    def get(
+        self, path: str, *, access: Access, answers: Answers = STANDING
+    ) -> Callable[[Handler], Handler]:
+        """Answer GET at `path`."""
+        return self._add("GET", path, access, (), answers)
+
+    def post(
+        self,
+        path: str,
+        *,
+        access: Access,
+        takes: tuple[fields.Text, ...] = (),
+        answers: Answers = STANDING,
+    ) -> Callable[[Handler], Handler]:
+        """Answer POST at `path`."""
+        return self._add("POST", path, access, takes, answers)
+
+    def delete(
+        self, path: str, *, access: Access, answers: Answers = STANDING
+    ) -> Callable[[Handler], Handler]:
+        """Answer DELETE at `path`."""
+        return self._add("DELETE", path, access, (), answers)
+
+    def _add(
+        self,
+        method: str,
+        path: str,
+        access: Access,
+        takes: tuple[fields.Text, ...],
+        answers: Answers,
+    ) -> Callable[[Handler], Handler]:
+        def add(handler: Handler) -> Handler:
+            self.all.append(
+                Route(
+                    method=method,
+                    path=path,
+                    access=access,
+                    takes=takes,
+                    answers=answers,
+                    handler=handler,
+                )
+            )
+            return handler
+
+        return add
+
+
+def mount(app: FastAPI, resources: Iterable[Routes], flows: Flows, settings: EdgeSettings) -> None:
+    """Serve every route for each of the configured clients, and only for the allowed hosts."""
+    methods: dict[str, list[str]] = {}
+    for route in [route for resource in resources for route in resource.all]:
+        for client in sorted(settings.clients):
+            path = PREFIX.format(client=client.value) + route.path
+            methods.setdefault(path, []).append(route.method)
+            edge = (BrowserEdge if client is Client.BROWSER else AppEdge)(flows, settings)
+            app.add_api_route(
+                path,
+                _endpoint(edge, route),
+                methods=[route.method],
+                **describe(
+                    client=client,
+                    method=route.method,
+                    name=route.handler.__name__,
+                    summary=route.summary,
+                    access=route.access,
+                    takes=route.takes,
+                    answers=route.answers,
+                    csrf_header=settings.csrf_header,
+                ),
+            )
+    app.router.redirect_slashes = False  # the redirect would repeat the Host header
+    app.add_exception_handler(HTTPException, _http_errors(methods))
+    app.add_middleware(AllowedHosts, allowed=settings.allowed_hosts)
+
+
+class AppEdge:
+    """The edge for clients that carry their session token in a header. Cookies mean nothing."""
+
+    client = Client.APP
+
+    def __init__(self, flows: Flows, settings: EdgeSettings) -> None:
+        self._flows = flows
+        self._settings = settings
+
+    async def answer(self, request: Request, route: Route) -> Response:
+        """Return the answer to a request for `route`; see `serve` for the order of things."""
+        try:
+            _, outcome = await self.serve(request, route, request.headers.get(TOKEN_HEADER))
+        except (CountersignError, Invalid) as error:
+            return self.failed(request, error)
+        token = outcome.token if isinstance(outcome, Standing) else None
+        return envelope.render(outcome, token=token)
+
+    async def serve(
+        self, request: Request, route: Route, token: str | None
+    ) -> tuple[Visit, Outcome]:
+        """Recognise the session, admit it to the route, read the body, and run the route.
+
+        In this order, so that a session that may not call an endpoint learns nothing from it.
+        """
+        address = client_address(
+            request,
+            proxies=self._settings.trusted_proxy_count,
+            header=self._settings.client_ip_header,
+        )
+        user_agent = request.headers.get("user-agent", "")[: context.MAX_VALUE]
+        _enter_context(self.client, address, user_agent)
+        visit = await self._flows.visits.recognise(
+            self.client, token or None, address=address, user_agent=user_agent
+        )
+        barred = self._flows.visits.admit(visit, route.access)
+        if barred is not None:
+            return visit, barred
+        call = Call(
+            flows=self._flows,
+            visit=visit,
+            members=await _members(request),
+            takes=route.takes,
+        )
+        return visit, await route.handler(call)
+
+    def failed(self, request: Request, error: CountersignError | Invalid) -> Response:
+        """Return the answer to what was raised on the way."""
+        if isinstance(error, Invalid):
+            return envelope.refused(error.faults)
+        if isinstance(error, Gone):
+            return envelope.gone()
+        return envelope.shape(request.scope, describe_error(error))
+
+
+class BrowserEdge(AppEdge):
+    """The edge for browsers: cookies, and proof that our own pages ask. No token headers."""
+
+    client = Client.BROWSER
+
+    async def answer(self, request: Request, route: Route) -> Response:
+        """Return the answer to a request for `route`, with the cookies that it changes."""
+        settings = self._settings
+        if not is_own_request(
+            request,
+            cookie=settings.csrf_cookie.name,
+            header=settings.csrf_header,
+            origins=settings.origins,
+            secure=settings.secure,
+        ):
+            return envelope.bare(403)
+        kept = request.cookies.get(settings.csrf_cookie.name, "")
+        token = request.cookies.get(settings.session_cookie.name)
+        try:
+            visit, outcome = await self.serve(request, route, token)
+        except (CountersignError, Invalid) as error:
+            response = self.failed(request, error)
+            self._keep_csrf(response, kept)
+            return response
+        response = envelope.render(outcome, token=None)
+        if isinstance(outcome, Standing) and outcome.token is not None:
+            settings.session_cookie.set(response, outcome.token)
+            # A token that was planted before the login must not be good after it.
+            settings.csrf_cookie.set(response, new_csrf_token())
+            response.headers["Vary"] = "Cookie"
+            return response
+        standing = outcome.visit if isinstance(outcome, Standing | LoginNeeded) else visit
+        if token is not None and standing.session is None:
+            settings.session_cookie.delete(response)
+        self._keep_csrf(response, kept)
+        return response
+
+    def _keep_csrf(self, response: Response, kept: str) -> None:
+        value = kept if is_csrf_token(kept) else new_csrf_token()
+        self._settings.csrf_cookie.set(response, value)
+        response.headers["Vary"] = "Cookie"
+
+
+def _endpoint(edge: AppEdge, route: Route) -> Callable[[Request], Awaitable[Response]]:
+    async def endpoint(request: Request) -> Response:
+        return await edge.answer(request, route)
+
+    return endpoint
+
+
+async def _members(request: Request) -> Mapping[str, object]:
+    raw = b"" if request.method == "GET" else await request.body()
+    if not raw:
+        return {}
+    value = parse_json(raw)
+    if not isinstance(value, dict):
+        raise Malformed("The body has to be a JSON object.", code="not_an_object")
+    return value
+
+
+def _enter_context(client: Client, address: str, user_agent: str) -> None:
+    present = context.current()
+    request_id = present.request_id if present else context.new_request_id()
+    context.enter(
+        context.Context(
+            request_id=request_id, address=address, user_agent=user_agent, client=client.value
+        )
+    )
+
+
+def _http_errors(
+    methods: Mapping[str, Sequence[str]],
+) -> Callable[[Request, Exception], Awaitable[Response]]:
+    async def answer(request: Request, error: Exception) -> Response:
+        status = error.status_code if isinstance(error, HTTPException) else 500
+        allowed = methods.get(request.url.path)
+        headers = {"Allow": ", ".join(allowed)} if status == 405 and allowed else None  # noqa: PLR2004
+        return envelope.bare(status, headers=headers)
+
+    return answer

@@ -1,0 +1,157 @@
+"""The shape of every public answer: `status`, and `data`, `meta` or `errors` where they apply."""
+
+import json
+from collections.abc import Mapping, Sequence
+from datetime import timedelta
+from math import ceil
+
+from starlette.responses import Response
+from starlette.types import Scope
+
+from services.session.domain.faults import Fault
+from services.session.domain.stages import Stage
+from services.session.flows.outcomes import (
+    LoginNeeded,
+    Misfit,
+    Outcome,
+    ReauthenticationNeeded,
+    Refused,
+    Shown,
+    StageNeeded,
+    Standing,
+    Throttled,
+    Visit,
+)
+from shared.http.problems import Problem, problem_headers
+
+HEADERS = {"Cache-Control": "no-store"}
+MESSAGES = {
+    "body_too_large": "The request is too large.",
+    "null_characters_not_allowed": "Null characters are not allowed.",
+}
+"""What people are told for the code of a request that cannot be read, if it can be told apart."""
+
+
+def envelope(
+    status: int,
+    *,
+    data: object = None,
+    meta: Mapping[str, object] | None = None,
+    faults: Sequence[Fault] = (),
+    headers: Mapping[str, str] | None = None,
+) -> Response:
+    """Return an answer of this `status`; members that are None or empty are left out."""
+    body: dict[str, object] = {"status": status}
+    if data is not None:
+        body["data"] = data
+    if meta is not None:
+        body["meta"] = meta
+    if faults:
+        body["errors"] = [_error(fault) for fault in faults]
+    return Response(
+        json.dumps(body, separators=(",", ":")),
+        status_code=status,
+        media_type="application/json",
+        headers={**HEADERS, **(headers or {})},
+    )
+
+
+def bare(status: int, *, headers: Mapping[str, str] | None = None) -> Response:
+    """Return an answer that says its status and nothing else."""
+    return envelope(status, headers=headers)
+
+
+def refused(faults: Sequence[Fault]) -> Response:
+    """Return 400 with everything that is wrong."""
+    return envelope(400, faults=faults)
+
+
+def render(outcome: Outcome, *, token: str | None) -> Response:
+    """Return what a flow came to. `token`, if not None, is shown as the new session token."""
+    shown = {} if token is None else {"session_token": token}
+    match outcome:
+        case Standing(visit=visit) | LoginNeeded(visit=visit):
+            return _standing(visit, shown)
+        case StageNeeded():
+            return _nobody(401)
+        case ReauthenticationNeeded(visit=visit):
+            data = {**_person(visit), "flows": reauthentication_flows(visit)}
+            return envelope(401, data=data, meta={"is_authenticated": True})
+        case _:
+            return _without_visit(outcome)
+
+
+def gone() -> Response:
+    """Return 410: the session is not there, or not any more."""
+    return _nobody(410)
+
+
+def shape(_scope: Scope, problem: Problem) -> Response:
+    """Shape what was raised: 400 says what could not be read, all else just its status."""
+    if problem.status != 400:  # noqa: PLR2004
+        return bare(problem.status, headers=problem_headers(problem))
+    code = "null_characters_not_allowed" if problem.code == "nul" else problem.code
+    message = MESSAGES.get(code, "The request cannot be read.")
+    return refused([Fault(code=code, message=message, param=problem.field)])
+
+
+def login_flows(visit: Visit | None) -> list[dict[str, object]]:
+    """Return how one may log in, and last the step that a login of this visit waits for."""
+    flows: list[dict[str, object]] = [{"id": "login"}, {"id": "signup"}]
+    if visit is not None and visit.pending is not None:
+        pending: dict[str, object] = {"id": visit.pending.value, "is_pending": True}
+        if visit.pending is Stage.MFA_AUTHENTICATE:
+            pending["types"] = list(visit.types)
+        flows.append(pending)
+    return flows
+
+
+def reauthentication_flows(visit: Visit) -> list[dict[str, object]]:
+    """Return how the person of this visit may prove again who they are."""
+    flows: list[dict[str, object]] = []
+    if visit.account is not None and visit.account.has_usable_password:
+        flows.append({"id": "reauthenticate"})
+    if visit.types:
+        flows.append({"id": "mfa_reauthenticate", "types": list(visit.types)})
+    return flows
+
+
+def _without_visit(
+    outcome: Refused | Misfit | Throttled | Shown,
+) -> Response:
+    match outcome:
+        case Refused(faults=faults):
+            return refused(faults)
+        case Misfit(faults=faults):
+            return envelope(409, faults=faults)
+        case Throttled(retry_after=retry_after):
+            return bare(429, headers=_retry(retry_after))
+        case Shown(data=data, status=status, meta=meta):
+            return envelope(status, data=data, meta=meta)
+
+
+def _standing(visit: Visit, shown: Mapping[str, object]) -> Response:
+    if visit.authenticated:
+        return envelope(200, data=_person(visit), meta={"is_authenticated": True, **shown})
+    flows = login_flows(visit)
+    return envelope(401, data={"flows": flows}, meta={"is_authenticated": False, **shown})
+
+
+def _nobody(status: int) -> Response:
+    flows = login_flows(None)
+    return envelope(status, data={"flows": flows}, meta={"is_authenticated": None})
+
+
+def _person(visit: Visit) -> dict[str, object]:
+    return {"user": visit.user_json(), "methods": visit.methods_json()}
+
+
+def _error(fault: Fault) -> dict[str, object]:
+    error: dict[str, object] = {"message": fault.message, "code": fault.code}
+    if fault.param is not None:
+        error["param"] = fault.param
+    return error
+
+
+def _retry(after: timedelta) -> dict[str, str]:
+    return {"Retry-After": str(max(1, ceil(after.total_seconds())))}

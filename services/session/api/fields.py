@@ -1,0 +1,100 @@
+"""Members of a request's JSON object, read strictly, refused with allauth's codes and messages."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import ClassVar
+
+from services.session.domain.addresses import parse_address
+from services.session.domain.faults import Fault, invalid_email, required
+
+MAX_EMAIL = 320  # characters: 64 before the @, 255 after it (RFC 5321 section 4.5.3.1)
+MAX_PASSWORD = 4096
+MAX_TEXT = 1024
+
+
+@dataclass(frozen=True, kw_only=True)
+class Text:
+    """A member that holds a string. Absent, null and empty count alike: it is not there."""
+
+    name: str
+    max_length: int = MAX_TEXT  # characters
+    strip: bool = True
+    secret: bool = False
+    format: ClassVar[str | None] = None
+
+    def read(self, members: Mapping[str, object]) -> str | Fault:
+        """Return the value, or what is wrong with it."""
+        value = members.get(self.name)
+        if value is None:
+            return required(self.name)
+        if not isinstance(value, str):
+            return self.invalid()
+        if self.strip:
+            value = value.strip()
+        if not value:
+            return required(self.name)
+        if "\x00" in value:
+            return null_characters(self.name)
+        if len(value) > self.max_length:
+            return too_long(self.name, self.max_length, len(value))
+        return self.parse(value)
+
+    def parse(self, value: str) -> str | Fault:
+        """Return `value` as the flows are to get it, or what is wrong with it."""
+        return value
+
+    def invalid(self) -> Fault:
+        """Return the fault of a value that is not of this kind at all."""
+        return Fault(code="invalid", message="Enter a valid value.", param=self.name)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Email(Text):
+    """An address that mail can be sent to; handed on in its one canonical form."""
+
+    max_length: int = MAX_EMAIL
+    format: ClassVar[str | None] = "email"
+
+    def parse(self, value: str) -> str | Fault:
+        """Return the canonical address, or that it is none."""
+        return parse_address(value) or self.invalid()
+
+    def invalid(self) -> Fault:
+        """Return the fault of something that is no address."""
+        return invalid_email(self.name)
+
+
+EMAIL = Email(name="email")
+PASSWORD = Text(name="password", max_length=MAX_PASSWORD, strip=False, secret=True)
+CODE = Text(name="code", secret=True)
+KEY = Text(name="key", secret=True)
+
+
+def read(
+    fields: Sequence[Text], members: Mapping[str, object]
+) -> tuple[dict[str, str], list[Fault]]:
+    """Return the values of `fields` by name, and what is wrong with the others, in their order."""
+    values: dict[str, str] = {}
+    faults: list[Fault] = []
+    for field in fields:
+        outcome = field.read(members)
+        if isinstance(outcome, Fault):
+            faults.append(outcome)
+        else:
+            values[field.name] = outcome
+    return values, faults
+
+
+def null_characters(name: str) -> Fault:
+    """Return the fault of a text with U+0000 in it, which PostgreSQL cannot store."""
+    return Fault(
+        code="null_characters_not_allowed",
+        message="Null characters are not allowed.",
+        param=name,
+    )
+
+
+def too_long(name: str, limit: int, length: int) -> Fault:
+    """Return the fault of a text of `length` characters where `limit` are allowed."""
+    message = f"Ensure this value has at most {limit} characters (it has {length})."
+    return Fault(code="max_length", message=message, param=name)

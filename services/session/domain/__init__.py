@@ -1,0 +1,1 @@
+"""The rules of accounts, logins and sessions: values in, values out."""

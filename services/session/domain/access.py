@@ -1,0 +1,37 @@
+"""Who may call what: each endpoint names the one state of a session in which it answers."""
+
+from enum import StrEnum
+
+from services.session.domain.stages import Stage
+
+
+class Access(StrEnum):
+    """The state that a session must be in. There is no default: what names none is not served."""
+
+    ANYONE = "anyone"
+    LOGGED_OUT = "logged_out"
+    VERIFY_EMAIL = "verify_email"
+    MFA_AUTHENTICATE = "mfa_authenticate"
+    LOGGED_IN = "logged_in"
+
+    @property
+    def stage(self) -> Stage | None:
+        """The stage of a pending login that this is for, if it is for one."""
+        return STAGE_OF.get(self)
+
+
+STAGE_OF = {
+    Access.VERIFY_EMAIL: Stage.VERIFY_EMAIL,
+    Access.MFA_AUTHENTICATE: Stage.MFA_AUTHENTICATE,
+}
+
+
+def allows(access: Access, *, authenticated: bool, pending: Stage | None) -> bool:
+    """Tell whether a session in that state may go on. Fails closed."""
+    if access is Access.ANYONE:
+        return True
+    if access is Access.LOGGED_OUT:
+        return not authenticated
+    if access is Access.LOGGED_IN:
+        return authenticated and pending is None
+    return not authenticated and pending is not None and pending is access.stage

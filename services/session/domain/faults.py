@@ -1,0 +1,59 @@
+"""What can be wrong with what a person typed: codes and words of the public contract."""
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, kw_only=True)
+class Fault:
+    """One entry of `errors`. `param` names the member at fault, if it is a single one."""
+
+    code: str
+    message: str
+    param: str | None = None
+
+
+def required(param: str) -> Fault:
+    """The member is missing or empty."""
+    return Fault(code="required", message="This field is required.", param=param)
+
+
+def invalid_email(param: str = "email") -> Fault:
+    """What was given is no e-mail address."""
+    return Fault(code="invalid", message="Enter a valid email address.", param=param)
+
+
+def incorrect_code(param: str = "code") -> Fault:
+    """The code was refused; no reason is given."""
+    return Fault(code="incorrect_code", message="Incorrect code.", param=param)
+
+
+INCORRECT_PASSWORD = Fault(
+    code="incorrect_password", message="Incorrect password.", param="password"
+)
+MISMATCH = Fault(
+    code="email_password_mismatch",
+    message="The email address and/or password you specified are not correct.",
+    param="password",
+)
+TOO_MANY_ATTEMPTS = Fault(
+    code="too_many_login_attempts", message="Too many failed login attempts. Try again later."
+)
+
+
+def rate_limited(param: str = "code") -> Fault:
+    """Too many codes were tried; this one has not been judged."""
+    message = "Be patient, you are sending too many requests."
+    return Fault(code="rate_limited", message=message, param=param)
+
+
+def too_many_attempts(param: str) -> Fault:
+    """Too many proofs were tried; this one has not been judged."""
+    return Fault(code=TOO_MANY_ATTEMPTS.code, message=TOO_MANY_ATTEMPTS.message, param=param)
+
+
+UNVERIFIED_EMAIL = Fault(
+    code="unverified_email",
+    message=(
+        "You cannot activate two-factor authentication until you have verified your email address."
+    ),
+)

@@ -1,0 +1,72 @@
+"""How a person proved who they are, and how much that is worth."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from enum import StrEnum
+
+MAX_METHODS = 32  # records kept in one session: reauthentication adds one each time
+
+
+class MethodKind(StrEnum):
+    """By what means."""
+
+    PASSWORD = "password"  # noqa: S105
+    MFA = "mfa"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Method:
+    """One proof that was accepted.
+
+    `amr` are authentication method references (RFC 8176); `id` and `type` name the authenticator.
+    """
+
+    kind: MethodKind
+    at: datetime
+    amr: tuple[str, ...]
+    email: str | None = None
+    id: str | None = None
+    type: str | None = None
+    reauthenticated: bool = False
+
+    def as_json(self) -> dict[str, object]:
+        """Return the record in the contract's shape: what does not apply is left out."""
+        record: dict[str, object] = {"method": self.kind.value, "at": self.at.timestamp()}
+        for name in ("email", "id", "type"):
+            if (value := getattr(self, name)) is not None:
+                record[name] = value
+        if self.reauthenticated:
+            record["reauthenticated"] = True
+        return record
+
+
+def amr(methods: Iterable[Method]) -> tuple[str, ...]:
+    """Return the references of all `methods`, in order and once each; `mfa` if there are several.
+
+    `mfa` stands for more than one *kind* of proof (RFC 8176 section 2): two passwords are one.
+    """
+    references = tuple(dict.fromkeys(name for method in methods for name in method.amr))
+    return (*references, "mfa") if len(references) > 1 else references
+
+
+def assurance_level(methods: Iterable[Method]) -> int:
+    """Return the authenticator assurance level, 1 or 2 (NIST SP 800-63B-4 section 2)."""
+    return 2 if len({method.kind for method in methods}) > 1 else 1
+
+
+def add_method(methods: tuple[Method, ...], method: Method) -> tuple[Method, ...]:
+    """Return `methods` with one more. Beyond the bound the oldest reauthentication is dropped."""
+    grown = [*methods, method]
+    if len(grown) > MAX_METHODS:
+        oldest = next((i for i, m in enumerate(grown) if m.reauthenticated), 0)
+        del grown[oldest]
+    return tuple(grown)
+
+
+def reauthenticated_within(methods: Iterable[Method], window: timedelta, now: datetime) -> bool:
+    """Tell whether the person has proved themselves again, less than `window` ago.
+
+    The login itself does not count: whoever finds a session open has not made it.
+    """
+    return any(m.reauthenticated and now - window < m.at <= now for m in methods)

@@ -1,0 +1,111 @@
+"""Sessions and the accounts that they belong to, as far as flows need to know them."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from enum import StrEnum
+
+from services.session.domain.addresses import display_of
+from services.session.domain.methods import Method
+from services.session.domain.register import Register
+from services.session.domain.stages import Facts, Login, Stage, next_stage
+
+
+class Client(StrEnum):
+    """How a session is carried. One kind never stands in for the other."""
+
+    APP = "app"
+    BROWSER = "browser"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Account:
+    """A person's account. `rests_until`: no second factor is judged before."""
+
+    id: str
+    email: str
+    email_verified: bool
+    password_hash: str | None = field(repr=False)
+    factor_epoch: int
+    session_epoch: int
+    disabled: bool
+    register: Register
+    mfa_failures: int
+    mfa_rests_until: datetime
+
+    @property
+    def display(self) -> str:
+        """What the person is called."""
+        return display_of(self.email)
+
+    @property
+    def has_usable_password(self) -> bool:
+        """Whether there is a password at all."""
+        return self.password_hash is not None
+
+    @property
+    def facts(self) -> Facts:
+        """What the stage machine asks about the account."""
+        return Facts(email_verified=self.email_verified, factors=self.register.types)
+
+
+NOBODY = Facts(email_verified=False, factors=())
+"""The facts of an account that does not exist: its login waits for a code that was never sent."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Session:
+    """A session. `id` is internal and stays while its token changes.
+
+    It is authenticated from `authenticated_at` on, and until then has at most a `login` under way;
+    with neither it is empty, which is what a login that failed leaves behind.
+    `enrolments` are the enrolments that were begun in it, by factor.
+    """
+
+    id: str
+    client: Client
+    version: int
+    user_id: str
+    session_epoch: int
+    created_at: datetime
+    expires_at: datetime
+    authenticated_at: datetime | None = None
+    login: Login | None = None
+    methods: tuple[Method, ...] = ()
+    enrolments: Mapping[str, str] = field(default_factory=dict)
+
+
+def pending_stage(session: Session, account: Account | None) -> Stage | None:
+    """Return the stage that the login of `session` waits at, or None if none is under way."""
+    if session.login is None:
+        return None
+    return next_stage(session.login, account.facts if account else NOBODY)
+
+
+def is_live(session: Session, account: Account | None, now: datetime) -> bool:
+    """Tell whether `session` still counts.
+
+    Not after its end, nor once its account is disabled or gone, nor after a change of the epoch
+    that it was made in. A login under way ends with either epoch, and after fifteen minutes.
+    """
+    if now >= session.expires_at:
+        return False
+    login = session.login
+    if login is not None:
+        if session.authenticated_at is not None or now >= login.expires_at:
+            return False
+        return account is None or _fits(login, account)
+    return session.authenticated_at is None or (
+        account is not None
+        and not account.disabled
+        and account.session_epoch == session.session_epoch
+    )
+
+
+def _fits(login: Login, account: Account) -> bool:
+    return (
+        not account.disabled
+        and login.user_id == account.id
+        and login.factor_epoch == account.factor_epoch
+        and login.session_epoch == account.session_epoch
+    )

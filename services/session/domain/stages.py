@@ -1,0 +1,86 @@
+"""The stage machine: what is still missing before a login is a session."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+from enum import StrEnum
+
+from services.session.domain.codes import MailedCode
+from services.session.domain.methods import Method
+
+LOGIN_LIFETIME = timedelta(minutes=15)  # security requirement O9; allauth's ACCOUNT_LOGIN_TIMEOUT
+
+
+class Stage(StrEnum):
+    """A step of a login, by the name that clients know it by."""
+
+    VERIFY_EMAIL = "verify_email"
+    MFA_AUTHENTICATE = "mfa_authenticate"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Login:
+    """A login under way. Every step makes a new one; only the latest counts.
+
+    The epochs are the user's as they were when the login began: a change of password or factors
+    ends it. `user_id` may name nobody: then the login leads nowhere, and looks like any other.
+    """
+
+    id: str
+    user_id: str
+    email: str
+    started_at: datetime
+    factor_epoch: int = 0
+    session_epoch: int = 0
+    passed: tuple[Stage, ...] = ()
+    methods: tuple[Method, ...] = ()
+    code: MailedCode | None = None
+
+    @property
+    def expires_at(self) -> datetime:
+        """When the login ends, however far it has come."""
+        return self.started_at + LOGIN_LIFETIME
+
+
+@dataclass(frozen=True, kw_only=True)
+class Facts:
+    """What the account says about which stages a login needs."""
+
+    email_verified: bool
+    factors: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Step:
+    """A stage, and the rule that says whether a login needs it."""
+
+    stage: Stage
+    needed: Callable[[Login, Facts], bool]
+
+
+def _email_is_unverified(_login: Login, facts: Facts) -> bool:
+    return not facts.email_verified
+
+
+def _has_second_factor(_login: Login, facts: Facts) -> bool:
+    return bool(facts.factors)
+
+
+STAGES = (
+    Step(Stage.VERIFY_EMAIL, _email_is_unverified),
+    Step(Stage.MFA_AUTHENTICATE, _has_second_factor),
+)
+
+
+def next_stage(login: Login, facts: Facts) -> Stage | None:
+    """Return the first stage that is needed and not passed, or None: the login is complete."""
+    for step in STAGES:
+        if step.stage not in login.passed and step.needed(login, facts):
+            return step.stage
+    return None
+
+
+def pass_stage(login: Login, stage: Stage, method: Method | None = None) -> Login:
+    """Return the login with `stage` passed, and how if there was a proof. Spends a mailed code."""
+    methods = login.methods if method is None else (*login.methods, method)
+    return replace(login, passed=(*login.passed, stage), methods=methods, code=None)

@@ -1,0 +1,67 @@
+"""The second factor of a login."""
+
+from dataclasses import replace
+
+from services.session.domain.faults import Fault
+from services.session.domain.stages import Stage, pass_stage
+from services.session.flows.engine import Engine, arrived
+from services.session.flows.outcomes import Outcome, Refused, StageNeeded, Visit
+from services.session.flows.register import Registrar
+from services.session.flows.second_factor import LOGIN, SecondFactor
+from services.session.store import Store
+from shared.clock import Clock
+
+
+class AuthenticateFlow:
+    """The MFA stage."""
+
+    def __init__(
+        self,
+        store: Store,
+        engine: Engine,
+        registrar: Registrar,
+        second_factor: SecondFactor,
+        clock: Clock,
+    ) -> None:
+        self._store = store
+        self._engine = engine
+        self._registrar = registrar
+        self._second_factor = second_factor
+        self._clock = clock
+
+    async def authenticate(self, visit: Visit, code: str) -> Outcome:
+        """Pass the stage if one of the person's authenticators accepts `code`.
+
+        One call to the factor and one write. The write holds only if neither the login nor the
+        account has changed since, and the counter is below its limit; otherwise the code is spent
+        for nothing, and the person types the next one.
+        """
+        session, account = visit.session, visit.account
+        if (
+            session is None
+            or account is None
+            or session.login is None
+            or visit.pending is not Stage.MFA_AUTHENTICATE
+        ):
+            return StageNeeded(visit)
+        if account.register.pending is not None:
+            settled = await self._registrar.settled(account)
+            if settled.factor_epoch != account.factor_epoch:  # this login ended with it
+                return StageNeeded(replace(visit, session=None, account=None))
+            account = settled
+        judged = await self._second_factor.judge(
+            account, code, session_id=session.id, purpose=LOGIN
+        )
+        if isinstance(judged, Fault):
+            return Refused((judged,))
+        now = self._clock()
+        login = pass_stage(session.login, Stage.MFA_AUTHENTICATE, judged.method)
+        account = replace(account, register=judged.register)
+        move = self._engine.move(visit, login, account.facts, now)
+        written = await self._store.write(judged.acceptance, *move.steps, events=move.events)
+        if written is not None:
+            return arrived(visit, move, account)
+        fault = await self._second_factor.refused(account, LOGIN)
+        return (
+            Refused((fault,)) if fault else StageNeeded(replace(visit, session=None, account=None))
+        )

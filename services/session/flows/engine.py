@@ -1,0 +1,147 @@
+"""The one way from a proof to a session: every way of logging in comes through here."""
+
+from dataclasses import dataclass, field, replace
+from datetime import datetime, timedelta
+from hmac import compare_digest
+
+from services.session.domain.codes import MailedCode, new_code, normalise_code
+from services.session.domain.mails import Mail, MailKind
+from services.session.domain.methods import Method, amr, assurance_level
+from services.session.domain.sessions import Account, Session
+from services.session.domain.stages import Facts, Login, Stage, next_stage
+from services.session.events import LoggedIn, LoginStarted
+from services.session.flows.outcomes import Standing, Visit
+from services.session.store import MailStore, Store
+from shared.database import Step
+from shared.event import Event
+from shared.token import hash_token, keyed_hash, new_token
+
+ID_BYTES = 16
+
+
+@dataclass(frozen=True, kw_only=True)
+class Move:
+    """The next state of a visitor's session: what to write, and what to say once it is written."""
+
+    session: Session
+    stage: Stage | None
+    token: str = field(repr=False)
+    steps: tuple[Step, ...]
+
+    @property
+    def events(self) -> tuple[Event, ...]:
+        """What the move puts on record."""
+        session = self.session
+        if self.stage is None:
+            methods = session.methods
+            return (
+                LoggedIn(
+                    user_id=session.user_id, amr=list(amr(methods)), aal=assurance_level(methods)
+                ),
+            )
+        methods = session.login.methods if session.login else ()
+        if not methods:
+            return ()
+        return (
+            LoginStarted(
+                user_id=session.user_id, method=methods[-1].kind.value, stage=self.stage.value
+            ),
+        )
+
+
+class Engine:
+    """Moves logins from stage to stage."""
+
+    def __init__(
+        self, store: Store, mails: MailStore, *, code_key: bytes, session_lifetime: timedelta
+    ) -> None:
+        self._store = store
+        self._mails = mails
+        self._code_key = code_key
+        self._session_lifetime = session_lifetime
+
+    def begin(self, account: Account, method: Method, now: datetime) -> Login:
+        """Return a new login of `account`, which one proof has begun."""
+        return Login(
+            id=new_token(ID_BYTES),
+            user_id=account.id,
+            email=account.email,
+            started_at=now,
+            factor_epoch=account.factor_epoch,
+            session_epoch=account.session_epoch,
+            methods=(method,),
+        )
+
+    def move(
+        self,
+        visit: Visit,
+        login: Login,
+        facts: Facts,
+        now: datetime,
+        *,
+        mail: MailKind = MailKind.VERIFICATION_CODE,
+    ) -> Move:
+        """Return the move of `visit` to where `login` leads: the next stage, or a session.
+
+        Each move has a new token. The step that writes it refuses if the session has moved on or
+        ended since the visit began, so that a logout is final and a stage is passed once.
+        A mail is refused beyond its own limit. `mail` is what is sent in place of a code to who
+        may not have one.
+        """
+        stage = next_stage(login, facts)
+        condition: tuple[Step, ...] = ()
+        steps: tuple[Step, ...] = ()
+        if stage is Stage.VERIFY_EMAIL and login.code is None:
+            code = new_code()
+            login = replace(login, code=MailedCode(hash=self._code_hash(login, code)))
+            facts_told = {"code": code} if mail is MailKind.VERIFICATION_CODE else {}
+            letter = Mail(id=new_token(ID_BYTES), kind=mail, to=login.email, facts=facts_told)
+            steps = (self._mails.due(letter, now),)
+            condition = (self._store.count_mail(login.email, now),)
+        session = self._session(visit, login, stage, now)
+        token = new_token()
+        write = self._store.open_session if visit.session is None else self._store.move_session
+        place = write(
+            session,
+            hash_token(token),
+            ip=visit.address,
+            user_agent=visit.user_agent,
+            now=now,
+        )
+        return Move(session=session, stage=stage, token=token, steps=(*condition, place, *steps))
+
+    def is_code(self, login: Login, text: str) -> bool:
+        """Tell whether `text` is the code that was mailed for `login`."""
+        code = login.code
+        return code is not None and compare_digest(code.hash, self._code_hash(login, text))
+
+    def _session(self, visit: Visit, login: Login, stage: Stage | None, now: datetime) -> Session:
+        base = visit.session or Session(
+            id=new_token(ID_BYTES),
+            client=visit.client,
+            version=0,
+            user_id=login.user_id,
+            session_epoch=login.session_epoch,
+            created_at=now,
+            expires_at=login.expires_at,
+        )
+        complete = stage is None
+        return replace(
+            base,
+            user_id=login.user_id,
+            session_epoch=login.session_epoch,
+            expires_at=now + self._session_lifetime if complete else login.expires_at,
+            authenticated_at=now if complete else None,
+            login=None if complete else login,
+            methods=login.methods if complete else (),
+            enrolments={},
+        )
+
+    def _code_hash(self, login: Login, code: str) -> bytes:
+        return keyed_hash(self._code_key, login.id, normalise_code(code))
+
+
+def arrived(visit: Visit, move: Move, account: Account | None) -> Standing:
+    """Return where the visitor stands once `move` has been written."""
+    session = replace(move.session, version=move.session.version + (visit.session is not None))
+    return Standing(visit=replace(visit, session=session, account=account), token=move.token)

@@ -1,0 +1,140 @@
+"""What can come of a flow, for the edge to put into words."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import timedelta
+from typing import TypeVar
+
+from services.session.domain.faults import Fault
+from services.session.domain.sessions import Account, Client, Session, pending_stage
+from services.session.domain.stages import Stage
+from shared.errors import CountersignError
+
+T = TypeVar("T")
+
+
+class Gone(CountersignError):
+    """The session that was named is not there, or no more."""
+
+    code = "gone"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Visit:
+    """Who is calling, from where, and in which session.
+
+    `account` is there if the session is authenticated, or its login under way is of a real person.
+    """
+
+    client: Client
+    address: str
+    user_agent: str
+    session: Session | None = None
+    account: Account | None = None
+
+    @property
+    def authenticated(self) -> bool:
+        """Whether somebody is logged in."""
+        session = self.session
+        return session is not None and session.authenticated_at is not None
+
+    @property
+    def pending(self) -> Stage | None:
+        """The stage that a login under way waits at."""
+        return None if self.session is None else pending_stage(self.session, self.account)
+
+    @property
+    def types(self) -> tuple[str, ...]:
+        """The kinds of authenticators that the person has."""
+        return () if self.account is None else self.account.register.types
+
+    def user_json(self) -> dict[str, object]:
+        """Return the person in the contract's shape. There must be one."""
+        account = _present(self.account)
+        return {
+            "id": account.id,
+            "display": account.display,
+            "email": account.email,
+            "has_usable_password": account.has_usable_password,
+        }
+
+    def methods_json(self) -> list[dict[str, object]]:
+        """Return how the person has proved who they are, in the contract's shape and in order."""
+        return [method.as_json() for method in _present(self.session).methods]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Standing:
+    """Where the visitor stands now. `token` is the session's token, if it is new."""
+
+    visit: Visit
+    token: str | None = field(default=None, repr=False)
+
+
+@dataclass(frozen=True)
+class Refused:
+    """What was typed will not do."""
+
+    faults: tuple[Fault, ...]
+
+
+@dataclass(frozen=True)
+class Misfit:
+    """The step does not fit the state, and perhaps why."""
+
+    faults: tuple[Fault, ...] = ()
+
+
+@dataclass(frozen=True)
+class LoginNeeded:
+    """Only for those who are logged in."""
+
+    visit: Visit
+
+
+@dataclass(frozen=True)
+class StageNeeded:
+    """Only for a login that waits at that stage."""
+
+    visit: Visit
+
+
+@dataclass(frozen=True)
+class ReauthenticationNeeded:
+    """Only for those who have proved themselves again a short while ago."""
+
+    visit: Visit
+
+
+@dataclass(frozen=True)
+class Throttled:
+    """Too often."""
+
+    retry_after: timedelta
+
+
+@dataclass(frozen=True)
+class Shown:
+    """Something to look at; `data` may hold secrets. None means that there is no such member."""
+
+    data: object = field(default=None, repr=False)
+    status: int = 200
+    meta: Mapping[str, object] | None = field(default=None, repr=False)
+
+
+Outcome = (
+    Standing
+    | Refused
+    | Misfit
+    | LoginNeeded
+    | StageNeeded
+    | ReauthenticationNeeded
+    | Throttled
+    | Shown
+)
+
+
+def _present(value: T | None) -> T:
+    if value is None:
+        raise TypeError("there is nobody here")
+    return value

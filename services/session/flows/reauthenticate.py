@@ -1,0 +1,127 @@
+"""Proving oneself again, before something that matters."""
+
+from dataclasses import replace
+
+from services.session.domain.faults import (
+    INCORRECT_PASSWORD,
+    Fault,
+    too_many_attempts,
+)
+from services.session.domain.methods import Method, MethodKind, add_method
+from services.session.domain.register import Register
+from services.session.domain.sessions import Account, Client, Session
+from services.session.events import (
+    Reauthenticated,
+    ReauthenticationFailed,
+    ReauthenticationLimited,
+)
+from services.session.flows.outcomes import LoginNeeded, Outcome, Refused, Standing, Visit
+from services.session.flows.passwords import PasswordHasher
+from services.session.flows.register import Registrar
+from services.session.flows.second_factor import REAUTHENTICATION, SecondFactor
+from services.session.store import Store
+from shared.clock import Clock
+from shared.database import Step
+from shared.token import hash_token, new_token
+
+PASSWORD = MethodKind.PASSWORD.value
+
+
+class ReauthenticateFlow:
+    """Adds a fresh proof to a session. A browser gets a new token with it."""
+
+    def __init__(
+        self,
+        store: Store,
+        registrar: Registrar,
+        second_factor: SecondFactor,
+        hasher: PasswordHasher,
+        clock: Clock,
+    ) -> None:
+        self._store = store
+        self._registrar = registrar
+        self._second_factor = second_factor
+        self._hasher = hasher
+        self._clock = clock
+
+    async def by_password(self, visit: Visit, password: str) -> Outcome:
+        """Reauthenticate by password. Failures count like those of a login by password."""
+        session, account = visit.session, visit.account
+        if not visit.authenticated or session is None or account is None:
+            return LoginNeeded(visit)
+        if not await self._hasher.verify(password, account.password_hash):
+            return await self._wrong(visit, account)
+        now = self._clock()
+        method = Method(kind=MethodKind.PASSWORD, at=now, amr=("pwd",), reauthenticated=True)
+        condition = self._store.within_limits(account.email, visit.address, now)
+        stands = self._store.account_stands(account)
+        standing = await self._proved(visit, session, account, method, condition, stands)
+        if standing is not None:
+            return standing
+        known = await self._store.find_by_address(account.email, visit.address, self._clock())
+        return await self._limited(account) if known.limited else _lost(visit)
+
+    async def by_code(self, visit: Visit, code: str) -> Outcome:
+        """Reauthenticate by a code of an authenticator. Failures count like those of a login."""
+        session, account = visit.session, visit.account
+        if not visit.authenticated or session is None or account is None:
+            return LoginNeeded(visit)
+        account = await self._registrar.settled(account)
+        judged = await self._second_factor.judge(
+            account, code, session_id=session.id, purpose=REAUTHENTICATION
+        )
+        if isinstance(judged, Fault):
+            return Refused((judged,))
+        standing = await self._proved(
+            visit, session, account, judged.method, judged.acceptance, register=judged.register
+        )
+        if standing is not None:
+            return standing
+        fault = await self._second_factor.refused(account, REAUTHENTICATION)
+        return Refused((fault,)) if fault else _lost(visit)
+
+    async def _proved(
+        self,
+        visit: Visit,
+        session: Session,
+        account: Account,
+        method: Method,
+        *conditions: Step,
+        register: Register | None = None,
+    ) -> Standing | None:
+        """Write the proof into the session, if the conditions hold and the session still is."""
+        changed = replace(session, methods=add_method(session.methods, method))
+        token = new_token() if visit.client is Client.BROWSER else None
+        write = self._store.change_session(changed)
+        if token is not None:
+            write = self._store.move_session(
+                changed,
+                hash_token(token),
+                ip=visit.address,
+                user_agent=visit.user_agent,
+                now=self._clock(),
+            )
+        event = Reauthenticated(
+            user_id=account.id, method=method.kind.value, authenticator_id=method.id
+        )
+        if await self._store.write(*conditions, write, events=[event]) is None:
+            return None
+        changed = replace(changed, version=changed.version + 1)
+        account = replace(account, register=register or account.register)
+        return Standing(visit=replace(visit, session=changed, account=account), token=token)
+
+    async def _wrong(self, visit: Visit, account: Account) -> Outcome:
+        counted = await self._store.write(
+            *self._store.count_password_failure(account.email, visit.address, self._clock()),
+            events=[ReauthenticationFailed(user_id=account.id, method=PASSWORD)],
+        )
+        return await self._limited(account) if counted is None else Refused((INCORRECT_PASSWORD,))
+
+    async def _limited(self, account: Account) -> Outcome:
+        await self._store.record(ReauthenticationLimited(user_id=account.id, method=PASSWORD))
+        return Refused((too_many_attempts("password"),))
+
+
+def _lost(visit: Visit) -> LoginNeeded:
+    """The session ended or changed while the proof was being judged."""
+    return LoginNeeded(replace(visit, session=None, account=None))

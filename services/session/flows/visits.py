@@ -1,0 +1,77 @@
+"""Who is calling, and whether they may: the first thing that every request asks."""
+
+from dataclasses import replace
+from hashlib import sha256
+
+from services.session.domain.access import Access, allows
+from services.session.domain.sessions import Client, is_live
+from services.session.flows.outcomes import (
+    Gone,
+    LoginNeeded,
+    Misfit,
+    Outcome,
+    StageNeeded,
+    Visit,
+)
+from services.session.store import Store
+from shared import context
+from shared.clock import Clock
+from shared.token import hash_token
+
+__all__ = ["Visit", "Visits"]
+
+MAX_TOKEN = 256  # characters; what is longer was never issued
+
+
+class Visits:
+    """Recognises sessions, and lets them pass to what their state allows."""
+
+    def __init__(self, store: Store, clock: Clock) -> None:
+        self._store = store
+        self._clock = clock
+
+    async def recognise(
+        self, client: Client, token: str | None, *, address: str, user_agent: str
+    ) -> Visit:
+        """Return the visit that a token stands for: one statement, or none without a token.
+
+        A token that is unknown, over, or of the other kind of client: raises Gone for `app`; a
+        browser is then a visitor without a session.
+        """
+        visit = Visit(client=client, address=address, user_agent=user_agent)
+        if not token:
+            return visit
+        visit = await self._look_up(visit, token)
+        if visit.session is None:
+            if client is Client.APP:
+                raise Gone("The session has ended.")
+            return visit
+        context.amend(session=sha256(visit.session.id.encode()).hexdigest())
+        return visit
+
+    def admit(self, visit: Visit, access: Access) -> Outcome | None:
+        """Return None if `visit` may go on, or what to answer instead.
+
+        What is only for those who are logged out passes here: the flow refuses it, once what was
+        typed has been looked at, which is the order that clients know.
+        """
+        if access is Access.LOGGED_OUT or allows(
+            access, authenticated=visit.authenticated, pending=visit.pending
+        ):
+            return None
+        match access:
+            case Access.VERIFY_EMAIL:
+                return Misfit()
+            case Access.MFA_AUTHENTICATE:
+                return StageNeeded(visit)
+        return LoginNeeded(visit)
+
+    async def _look_up(self, visit: Visit, token: str) -> Visit:
+        if len(token) > MAX_TOKEN or not token.isascii():
+            return visit
+        found = await self._store.find_session(hash_token(token), visit.client)
+        if found is None or not is_live(found.session, found.account, self._clock()):
+            return visit
+        session = found.session
+        involved = session.authenticated_at is not None or session.login is not None
+        return replace(visit, session=session, account=found.account if involved else None)

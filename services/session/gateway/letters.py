@@ -1,0 +1,42 @@
+"""What people get by mail: the texts in templates/, filled in and made into a message."""
+
+from datetime import datetime
+from email.message import EmailMessage
+from email.utils import format_datetime, parseaddr
+from functools import cache
+from importlib.resources import files
+from string import Template
+from urllib.parse import urlsplit
+
+from services.session.domain.mails import Mail
+
+
+def compose(
+    mail: Mail, *, sender: str, public_url: str, message_id: str, written_at: datetime
+) -> EmailMessage:
+    """Return `mail` as a message. The same arguments give the same message, header by header.
+
+    `message_id` is the part before the @; what follows is the sender's domain. `public_url` is
+    named as the place the mail is about.
+    """
+    site = urlsplit(public_url).hostname or public_url
+    text = _template(mail.kind.value).substitute(mail.facts, to=mail.to, site=site, url=public_url)
+    subject, _, body = text.partition("\n\n")
+    message = EmailMessage()
+    message["From"] = sender
+    message["To"] = mail.to
+    message["Subject"] = subject.removeprefix("Subject: ")
+    message["Date"] = format_datetime(written_at)
+    message["Message-ID"] = f"<{message_id}@{_domain(sender)}>"
+    message["Auto-Submitted"] = "auto-generated"  # RFC 3834: no vacation notes, please
+    message.set_content(body)
+    return message
+
+
+@cache
+def _template(name: str) -> Template:
+    return Template((files(__package__) / "templates" / f"{name}.txt").read_text("utf-8"))
+
+
+def _domain(sender: str) -> str:
+    return parseaddr(sender)[1].rpartition("@")[2] or "localhost"

@@ -1,0 +1,128 @@
+"""Wiring: settings in, application out. The only room that knows all others."""
+
+from collections.abc import AsyncIterator, Mapping
+from contextlib import AsyncExitStack, asynccontextmanager
+
+import httpx
+from fastapi import FastAPI
+
+from services.session.api import account, auth, config, edge, envelope
+from services.session.api.browser import Cookie
+from services.session.api.hosts import default_hosts
+from services.session.domain.sessions import Client
+from services.session.flows import PasswordHasher, Policy, build_flows
+from services.session.pages import inbox
+from services.session.settings import Settings
+from shared.auth import Caller
+from shared.bus.reach import reachable
+from shared.clock import Clock, utc_now
+from shared.database import Database
+from shared.errors import ConfigurationError
+from shared.factor import FactorClient
+from shared.http import Check, closing, connect, create_service
+from shared.settings import load
+
+
+def create_app(
+    settings: Settings | None = None,
+    clock: Clock = utc_now,
+    factor_transports: Mapping[str, httpx.AsyncBaseTransport] | None = None,
+) -> FastAPI:
+    """Return the service; its readiness checks are in `app.state.checks`.
+
+    `factor_transports` stand in for the network, by factor, where factors run in this process.
+    Raises ConfigurationError for cookies and addresses that cannot work.
+    """
+    settings = settings or load(Settings)
+    outside = edge_settings(settings)
+    if problems := outside.problems():
+        raise ConfigurationError(problems)
+    db = Database(settings.session_database_url.get_secret_value(), source="session", clock=clock)
+    hasher = PasswordHasher(queue=settings.password_hash_queue)
+    factors = _factors(settings, clock, factor_transports or {})
+
+    @asynccontextmanager
+    async def lifespan(app: FastAPI) -> AsyncIterator[None]:
+        async with AsyncExitStack() as stack:
+            stack.callback(hasher.close)
+            for factor in factors.values():
+                stack.push_async_callback(factor.close)
+            await stack.enter_async_context(closing(db)(app))
+            yield
+
+    app = create_service(
+        "session",
+        lifespan=lifespan,
+        checks=[
+            Check("session database", db.ping),
+            Check("broker", reachable(settings.broker_url.get_secret_value()), required=False),
+            *(Check(name, factor.ready, required=False) for name, factor in factors.items()),
+        ],
+        errors=envelope.shape,
+    )
+    flows = build_flows(
+        db,
+        ring=settings.session_sealing_keys,
+        factors=factors,
+        clock=clock,
+        policy=Policy(
+            session_lifetime=settings.session_cookie_age,
+            reauthentication_window=settings.account_reauthentication_timeout,
+        ),
+        hasher=hasher,
+    )
+    resources = [config.routes_for(_configured(settings)), auth.routes, account.routes]
+    if "totp" in factors:
+        resources.append(account.totp_routes)
+    edge.mount(app, resources, flows, outside)
+    if settings.countersign_development and settings.smtp_url is None:
+        inbox.add(app, settings.inbox)
+    return app
+
+
+def edge_settings(settings: Settings) -> edge.EdgeSettings:
+    """Return everything about the outside that is configured."""
+    https = settings.public_url.lower().startswith("https://")
+    development = settings.countersign_development
+    return edge.EdgeSettings(
+        public_url=settings.public_url,
+        clients=frozenset(Client(name) for name in settings.headless_clients),
+        allowed_hosts=settings.allowed_hosts
+        or default_hosts(settings.public_url, development=development),
+        trusted_origins=settings.csrf_trusted_origins,
+        session_cookie=_cookie(settings, "session", https=https),
+        csrf_cookie=_cookie(settings, "csrf", https=https),
+        csrf_header=settings.csrf_header_name.removeprefix("HTTP_").replace("_", "-").lower(),
+        trusted_proxy_count=settings.allauth_trusted_proxy_count,
+        client_ip_header=settings.allauth_trusted_client_ip_header,
+    )
+
+
+def _cookie(settings: Settings, name: str, *, https: bool) -> Cookie:
+    """Return the cookie whose settings begin with `name`."""
+    own = {
+        field.removeprefix(f"{name}_cookie_"): getattr(settings, field)
+        for field in type(settings).model_fields
+        if field.startswith(f"{name}_cookie_")
+    }
+    secure = own.pop("secure")
+    return Cookie(secure=https if secure is None else secure, **own)
+
+
+def _factors(
+    settings: Settings, clock: Clock, transports: Mapping[str, httpx.AsyncBaseTransport]
+) -> dict[str, FactorClient]:
+    caller = Caller(settings.session_caller_key, clock)
+    return {
+        name: FactorClient(
+            connect(url, caller=caller, audience=name, transport=transports.get(name))
+        )
+        for name, url in settings.factor_urls.items()
+    }
+
+
+def _configured(settings: Settings) -> config.Configured:
+    return config.Configured(
+        login_methods=sorted(settings.account_login_methods),
+        supported_types=list(settings.mfa_supported_types),
+    )

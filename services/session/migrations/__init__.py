@@ -1,0 +1,1 @@
+"""How session's database came to be as it is."""

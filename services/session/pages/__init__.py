@@ -1,0 +1,1 @@
+"""Pages that are rendered here, for people with a browser and nothing else."""

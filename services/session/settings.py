@@ -1,0 +1,272 @@
+"""What can be set for the session service."""
+
+from collections.abc import Mapping
+from datetime import timedelta
+from pathlib import Path
+from typing import Annotated, Literal
+
+from pydantic import BeforeValidator, Field, SecretStr, field_validator
+
+from services.session.gateway.postbox import smtp_problems
+from shared.settings import CommaList, CommaSet, Duration, KeyRing, PrivateKey, ServiceSettings
+
+LOGIN_METHODS = frozenset({"email"})
+SIGNUP_FIELDS = ("email*", "password1*")
+FACTORS = ("totp",)
+CLIENTS = frozenset({"app", "browser"})
+
+
+def _lower_case(value: object) -> object:
+    return value.lower() if isinstance(value, str) else value
+
+
+SameSite = Annotated[Literal["lax", "strict", "none"], BeforeValidator(_lower_case)]
+
+
+class Settings(ServiceSettings):
+    """Read once, at start, by `main` and `worker`."""
+
+    session_database_url: SecretStr = Field(
+        description="The service's own database: `sqlite:///…` or `postgresql://…`."
+    )
+    session_sealing_keys: KeyRing = Field(
+        description="Keys that seal mails until they are sent, and hash mailed codes: the primary "
+        'seals, all open. JSON: `{"primary": "<id>", "keys": {"<id>": "<base64 of 32 bytes>"}}`.'
+    )
+    session_caller_key: PrivateKey = Field(
+        description="Signs this service's calls to the factors. "
+        'JSON: `{"kid": "<id>", "issuer": "session", "key": "<base64 of 32 bytes>"}`.'
+    )
+    session_event_key: PrivateKey = Field(
+        description="Signs the events of this service on their way to the bus; as the caller key."
+    )
+    broker_url: SecretStr = Field(
+        description="The message broker: `amqp://…` (RabbitMQ) or `redis://…` (Valkey)."
+    )
+    totp_url: str = Field(
+        default="http://127.0.0.1:8001",
+        description="Where the TOTP service answers. Not used where it runs in the same process.",
+    )
+    public_url: str = Field(
+        default="http://localhost:8000",
+        description="The address at which people reach this service: scheme, host and port. "
+        "Origins and links are made from it, never from what a request claims.",
+    )
+    var_dir: Path = Field(
+        default=Path("var"), description="Folder for what the suite keeps on this machine."
+    )
+    smtp_url: SecretStr | None = Field(
+        default=None,
+        description="The mail server: `smtp://`, `smtp+starttls://` or `smtps://`, then "
+        "`[user:password@]host[:port]`. A password needs one of the encrypted two. "
+        "Without it mails go to an inbox under VAR_DIR.",
+    )
+    default_from_email: str = Field(
+        default="webmaster@localhost",
+        description="The sender of all mail.",
+        json_schema_extra={"allauth": "webmaster@localhost (Django's)"},
+    )
+    password_hash_queue: int = Field(
+        default=16,
+        ge=0,
+        le=1000,
+        description="Passwords that may wait to be checked in one process, beyond one per core. "
+        "Whoever comes after them is answered 503; each takes some 20 ms of a core.",
+    )
+
+    account_login_methods: CommaSet = Field(
+        default=LOGIN_METHODS,
+        description="By what people log in: `email`.",
+        json_schema_extra={"allauth": "username"},
+    )
+    account_signup_fields: CommaList = Field(
+        default=SIGNUP_FIELDS,
+        description="What people sign up with: `email*,password1*`.",
+        json_schema_extra={"allauth": "username*, email, password1*, password2*"},
+    )
+    account_email_verification: Literal["mandatory"] = Field(
+        default="mandatory",
+        description="Nobody is logged in before their address is verified.",
+        json_schema_extra={"allauth": "optional"},
+    )
+    account_email_verification_by_code_enabled: bool = Field(
+        default=True,
+        description="Addresses are verified by a mailed code.",
+        json_schema_extra={"allauth": "False"},
+    )
+    account_reauthentication_timeout: Duration = Field(
+        default=timedelta(minutes=5),
+        gt=timedelta(0),
+        le=timedelta(minutes=15),
+        description="How long after proving themselves again people may change what protects them.",
+        json_schema_extra={"allauth": "300"},
+    )
+    mfa_supported_types: CommaList = Field(
+        default=FACTORS,
+        description="The factors that are offered: `totp`.",
+        json_schema_extra={"allauth": "recovery_codes, totp"},
+    )
+    headless_clients: CommaSet = Field(
+        default=CLIENTS,
+        description="The kinds of clients that are served: `app`, `browser`.",
+        json_schema_extra={"allauth": "app, browser"},
+    )
+
+    allowed_hosts: CommaList = Field(
+        default=(),
+        description="Hosts to answer for, in Django's notation. Empty: the host of PUBLIC_URL, "
+        "and in development those of the loopback.",
+        json_schema_extra={"allauth": "none (Django's)"},
+    )
+    csrf_trusted_origins: CommaList = Field(
+        default=(),
+        description="Origins of pages that may write, besides PUBLIC_URL's: an exact list of "
+        "`scheme://host[:port]`.",
+        json_schema_extra={"allauth": "none (Django's)"},
+    )
+    csrf_header_name: str = Field(
+        default="HTTP_X_CSRFTOKEN",
+        pattern="^HTTP_[A-Z0-9_]+$",
+        description="The header that carries the CSRF token, in Django's notation.",
+        json_schema_extra={"allauth": "HTTP_X_CSRFTOKEN (Django's)"},
+    )
+    allauth_trusted_proxy_count: int = Field(
+        default=0,
+        ge=0,
+        le=16,
+        description="Proxies in front of this service, each of which appends to X-Forwarded-For.",
+        json_schema_extra={"allauth": "0"},
+    )
+    allauth_trusted_client_ip_header: str | None = Field(
+        default=None,
+        description="A header in which a trusted proxy names the client, such as `X-Real-IP`. "
+        "Takes the place of X-Forwarded-For.",
+        json_schema_extra={"allauth": "None"},
+    )
+
+    session_cookie_name: str = Field(
+        default="sessionid",
+        description="The cookie of a browser's session.",
+        json_schema_extra={"allauth": "sessionid (Django's)"},
+    )
+    session_cookie_age: Duration = Field(
+        default=timedelta(days=14),
+        gt=timedelta(0),
+        le=timedelta(days=365),
+        description="How long a session lasts, of a browser or an app.",
+        json_schema_extra={"allauth": "14d (Django's)"},
+    )
+    session_cookie_domain: str | None = Field(
+        default=None,
+        description="Domain of the session cookie; none is this host alone.",
+        json_schema_extra={"allauth": "None (Django's)"},
+    )
+    session_cookie_path: str = Field(
+        default="/",
+        description="Path of the session cookie.",
+        json_schema_extra={"allauth": "/ (Django's)"},
+    )
+    session_cookie_secure: bool | None = Field(
+        default=None,
+        description="Whether the session cookie is sent by https only. Unset: if PUBLIC_URL is.",
+        json_schema_extra={"allauth": "False (Django's)"},
+    )
+    session_cookie_httponly: bool = Field(
+        default=True,
+        description="Whether scripts may not read the session cookie.",
+        json_schema_extra={"allauth": "True (Django's)"},
+    )
+    session_cookie_samesite: SameSite = Field(
+        default="lax",
+        description="`lax`, `strict` or `none`: whether other sites' requests carry the session.",
+        json_schema_extra={"allauth": "Lax (Django's)"},
+    )
+    csrf_cookie_name: str = Field(
+        default="csrftoken",
+        description="The cookie of the CSRF token.",
+        json_schema_extra={"allauth": "csrftoken (Django's)"},
+    )
+    csrf_cookie_age: Duration = Field(
+        default=timedelta(days=364),
+        gt=timedelta(0),
+        description="How long a browser keeps the CSRF token.",
+        json_schema_extra={"allauth": "364d (Django's)"},
+    )
+    csrf_cookie_domain: str | None = Field(
+        default=None,
+        description="Domain of the CSRF cookie; none is this host alone.",
+        json_schema_extra={"allauth": "None (Django's)"},
+    )
+    csrf_cookie_path: str = Field(
+        default="/",
+        description="Path of the CSRF cookie.",
+        json_schema_extra={"allauth": "/ (Django's)"},
+    )
+    csrf_cookie_secure: bool | None = Field(
+        default=None,
+        description="Whether the CSRF cookie is sent by https only. Unset: if PUBLIC_URL is.",
+        json_schema_extra={"allauth": "False (Django's)"},
+    )
+    csrf_cookie_httponly: bool = Field(
+        default=False,
+        description="Whether scripts may not read the CSRF cookie. They have to, to send it back.",
+        json_schema_extra={"allauth": "False (Django's)"},
+    )
+    csrf_cookie_samesite: SameSite = Field(
+        default="lax",
+        description="`lax`, `strict` or `none`: whether other sites' requests carry the token.",
+        json_schema_extra={"allauth": "Lax (Django's)"},
+    )
+
+    @field_validator("smtp_url")
+    @classmethod
+    def _usable(cls, value: SecretStr | None) -> SecretStr | None:
+        if value and (problems := smtp_problems(value.get_secret_value())):
+            raise ValueError("; ".join(problems))
+        return value
+
+    @field_validator("account_login_methods")
+    @classmethod
+    def _email_only(cls, value: frozenset[str]) -> frozenset[str]:
+        if value != LOGIN_METHODS:
+            raise ValueError("only `email` is supported")
+        return value
+
+    @field_validator("account_signup_fields")
+    @classmethod
+    def _email_and_password(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        if sorted(value) != sorted(SIGNUP_FIELDS):
+            raise ValueError("only `email*,password1*` is supported")
+        return value
+
+    @field_validator("account_email_verification_by_code_enabled")
+    @classmethod
+    def _by_code_only(cls, value: bool) -> bool:
+        if not value:
+            raise ValueError("only verification by code is supported")
+        return value
+
+    @field_validator("mfa_supported_types")
+    @classmethod
+    def _known_factors(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        if unknown := sorted(set(value) - set(FACTORS)):
+            raise ValueError(f"has {', '.join(unknown)}, of {', '.join(FACTORS)} that there are")
+        return value
+
+    @field_validator("headless_clients")
+    @classmethod
+    def _known_clients(cls, value: frozenset[str]) -> frozenset[str]:
+        if not value or value - CLIENTS:
+            raise ValueError("must name one or both of app, browser")
+        return value
+
+    @property
+    def inbox(self) -> Path:
+        """Where mails go without a mail server."""
+        return self.var_dir / "inbox"
+
+    @property
+    def factor_urls(self) -> Mapping[str, str]:
+        """The address of each factor that is offered."""
+        urls = {"totp": self.totp_url}
+        return {name: urls[name] for name in self.mfa_supported_types}

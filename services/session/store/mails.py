@@ -1,0 +1,78 @@
+"""Mails that are due: sealed rows, taken by one worker at a time and sent at least once."""
+
+import json
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from services.session.domain.mails import Mail, MailKind
+from services.session.store import statements
+from shared.cipher import Cipher
+from shared.clock import from_micros, to_micros
+from shared.database import Database, Step, step
+from shared.event import Event
+
+
+@dataclass(frozen=True, kw_only=True)
+class DueMail:
+    """A mail to be sent now. `message_id` is the same at every attempt; `attempts` counts this."""
+
+    mail: Mail
+    message_id: str
+    attempts: int
+    created_at: datetime
+
+
+class MailStore:
+    """The mails that session owes. Address and text are sealed: they hold codes."""
+
+    def __init__(self, db: Database, cipher: Cipher) -> None:
+        self._db = db
+        self._cipher = cipher
+
+    def due(self, mail: Mail, now: datetime) -> Step:
+        """Return the step that makes `mail` due at once, to be written with what it tells of."""
+        plain = json.dumps({"kind": mail.kind.value, "to": mail.to, "facts": dict(mail.facts)})
+        return step(
+            statements.INSERT_MAIL,
+            id=mail.id,
+            sealed=self._cipher.seal(plain.encode(), bound_to=_place(mail.id)),
+            created_at=to_micros(now),
+            due_at=to_micros(now),
+            attempts=0,
+        )
+
+    async def take(self, now: datetime, lease: timedelta) -> DueMail | None:
+        """Take the mail that has been due longest, for as long as `lease`. None if none is due.
+
+        Whoever dies holding it leaves it due again. Raises CannotOpen if it was tampered with.
+        """
+        row = await self._db.apply(
+            step(statements.TAKE_MAIL, now=to_micros(now), next_at=to_micros(now + lease))
+        )
+        if row is None:
+            return None
+        facts = json.loads(self._cipher.open(row.sealed, bound_to=_place(row.id)))
+        return DueMail(
+            mail=Mail(
+                id=row.id, kind=MailKind(facts["kind"]), to=facts["to"], facts=facts["facts"]
+            ),
+            message_id=row.id,
+            attempts=row.attempts,
+            created_at=from_micros(row.created_at),
+        )
+
+    async def sent(self, id: str) -> None:
+        """Forget a mail that was sent."""
+        await self._db.apply(step(statements.DELETE_MAIL, id=id))
+
+    async def put_back(self, id: str, due_at: datetime) -> None:
+        """Let a mail that could not be sent be due again at `due_at`."""
+        await self._db.apply(step(statements.PUT_BACK_MAIL, id=id, next_at=to_micros(due_at)))
+
+    async def give_up(self, id: str, *events: Event) -> None:
+        """Forget a mail that will not be sent, and put that on record."""
+        await self._db.apply(step(statements.DELETE_MAIL, id=id), *events)
+
+
+def _place(id: str) -> tuple[str, ...]:
+    return ("session", "mails", "sealed", id)

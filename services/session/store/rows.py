@@ -1,0 +1,188 @@
+"""How the values of the domain are laid down in columns, and read back."""
+
+import json
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from services.session.domain.codes import MailedCode
+from services.session.domain.methods import Method, MethodKind
+from services.session.domain.register import Entry, Intent, Pending, Register
+from services.session.domain.sessions import Account, Client, Session
+from services.session.domain.stages import Login, Stage
+from shared.clock import from_micros, to_micros
+from shared.database import Row
+
+
+@dataclass(frozen=True, kw_only=True)
+class Found:
+    """A session with the account that it belongs to. None if there is no such account."""
+
+    session: Session
+    account: Account | None
+
+
+def account_of(row: Row) -> Account | None:
+    """Return the account in a row that joins users and primary address, or None."""
+    if row.account_id is None:
+        return None
+    return Account(
+        id=row.account_id,
+        email=row.address,
+        email_verified=row.verified_at is not None,
+        password_hash=row.password_hash,
+        factor_epoch=row.factor_epoch,
+        session_epoch=row.account_epoch,
+        disabled=row.disabled_at is not None,
+        register=register_of(row.register_number, row.register, row.register_pending),
+        mfa_failures=row.mfa_failures,
+        mfa_rests_until=from_micros(row.mfa_rests_until),
+    )
+
+
+def session_of(row: Row) -> Session:
+    """Return the session in a row of `sessions`."""
+    return Session(
+        id=row.id,
+        client=Client(row.kind),
+        version=row.version,
+        user_id=row.user_id,
+        session_epoch=row.session_epoch,
+        created_at=from_micros(row.created_at),
+        expires_at=from_micros(row.expires_at),
+        authenticated_at=_moment(row.authenticated_at),
+        login=None if row.login is None else _login(json.loads(row.login)),
+        methods=_methods(json.loads(row.methods)),
+        enrolments=json.loads(row.enrolments),
+    )
+
+
+def session_columns(session: Session) -> dict[str, object]:
+    """Return what changes in the row of a session from one step to the next."""
+    login = session.login
+    return {
+        "version": session.version,
+        "user_id": session.user_id,
+        "session_epoch": session.session_epoch,
+        "expires_at": to_micros(session.expires_at),
+        "authenticated_at": _micros(session.authenticated_at),
+        "login": None if login is None else _dump(_login_json(login)),
+        "methods": _dump(_methods_json(session.methods)),
+        "enrolments": _dump(dict(session.enrolments)),
+    }
+
+
+def register_of(number: int, entries: str, pending: str | None) -> Register:
+    """Return the register in its columns."""
+    change = None if pending is None else json.loads(pending)
+    return Register(
+        number=number,
+        entries=tuple(_entry(facts) for facts in json.loads(entries)) if entries != "[]" else (),
+        pending=None
+        if change is None
+        else Pending(intent=Intent(change["intent"]), type=change["type"], id=change["id"]),
+    )
+
+
+def entries_json(register: Register) -> str:
+    """Return the column `register`."""
+    return _dump(
+        [
+            {
+                "id": entry.id,
+                "type": entry.type,
+                "created_at": to_micros(entry.created_at),
+                "last_used_at": _micros(entry.last_used_at),
+            }
+            for entry in register.entries
+        ]
+    )
+
+
+def pending_json(pending: Pending) -> str:
+    """Return the column `register_pending`."""
+    return _dump({"intent": pending.intent.value, "type": pending.type, "id": pending.id})
+
+
+def _entry(facts: Mapping[str, Any]) -> Entry:
+    return Entry(
+        id=facts["id"],
+        type=facts["type"],
+        created_at=from_micros(facts["created_at"]),
+        last_used_at=_moment(facts["last_used_at"]),
+    )
+
+
+def _login_json(login: Login) -> dict[str, object]:
+    code = login.code
+    return {
+        "id": login.id,
+        "user_id": login.user_id,
+        "email": login.email,
+        "started_at": to_micros(login.started_at),
+        "factor_epoch": login.factor_epoch,
+        "session_epoch": login.session_epoch,
+        "passed": [stage.value for stage in login.passed],
+        "methods": _methods_json(login.methods),
+        "code": None if code is None else {"hash": code.hash.hex(), "failures": code.failures},
+    }
+
+
+def _login(facts: Mapping[str, Any]) -> Login:
+    code = facts["code"]
+    return Login(
+        id=facts["id"],
+        user_id=facts["user_id"],
+        email=facts["email"],
+        started_at=from_micros(facts["started_at"]),
+        factor_epoch=facts["factor_epoch"],
+        session_epoch=facts["session_epoch"],
+        passed=tuple(Stage(name) for name in facts["passed"]),
+        methods=_methods(facts["methods"]),
+        code=None
+        if code is None
+        else MailedCode(hash=bytes.fromhex(code["hash"]), failures=code["failures"]),
+    )
+
+
+def _methods_json(methods: Iterable[Method]) -> list[dict[str, object]]:
+    return [
+        {
+            "kind": method.kind.value,
+            "at": to_micros(method.at),
+            "amr": list(method.amr),
+            "email": method.email,
+            "id": method.id,
+            "type": method.type,
+            "reauthenticated": method.reauthenticated,
+        }
+        for method in methods
+    ]
+
+
+def _methods(records: Iterable[Mapping[str, Any]]) -> tuple[Method, ...]:
+    return tuple(
+        Method(
+            kind=MethodKind(record["kind"]),
+            at=from_micros(record["at"]),
+            amr=tuple(record["amr"]),
+            email=record["email"],
+            id=record["id"],
+            type=record["type"],
+            reauthenticated=record["reauthenticated"],
+        )
+        for record in records
+    )
+
+
+def _moment(micros: int | None) -> datetime | None:
+    return None if micros is None else from_micros(micros)
+
+
+def _micros(moment: datetime | None) -> int | None:
+    return None if moment is None else to_micros(moment)
+
+
+def _dump(value: object) -> str:
+    return json.dumps(value, separators=(",", ":"))

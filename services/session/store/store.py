@@ -1,0 +1,359 @@
+"""Accounts, sessions, counters and the register: what flows read, and the steps of their writes."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+
+from services.session.domain.addresses import address_key
+from services.session.domain.limits import (
+    MAILS_PER_ACCOUNT,
+    PASSWORD_PER_ACCOUNT,
+    PASSWORD_PER_ADDRESS,
+    Limit,
+    origin_key,
+)
+from services.session.domain.register import Pending, Register
+from services.session.domain.sessions import Account, Client, Session
+from services.session.store import statements
+from services.session.store.rows import (
+    Found,
+    account_of,
+    entries_json,
+    pending_json,
+    session_columns,
+    session_of,
+)
+from shared.clock import to_micros
+from shared.database import Change, Database, Row, Step, also, step
+from shared.event import Event
+
+LOGIN_FAILED = "login_failed"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Known:
+    """What is known of an address. `limited`: too many failures at it, or from the origin."""
+
+    account: Account | None
+    limited: bool
+
+
+@dataclass(frozen=True, kw_only=True)
+class DeadAuthenticator:
+    """An authenticator that a factor may still hold, and that counts no more."""
+
+    user_id: str
+    factor: str
+    authenticator_id: str
+    attempts: int
+
+
+class Store:
+    """Reads, steps, and `write`, which takes steps and events together or not at all."""
+
+    def __init__(self, db: Database) -> None:
+        self._db = db
+
+    async def write(self, *steps: Step, events: Sequence[Event] = ()) -> Row | None:
+        """Write steps and events at once. None, and nothing written, if a step is refused."""
+        return await self._db.apply(Change(*steps), *events)
+
+    async def record(self, *events: Event) -> None:
+        """Write events alone."""
+        await self._db.record(*events)
+
+    # Reads
+
+    async def find_session(self, token_hash: bytes, client: Client) -> Found | None:
+        """Return the session of a token, if it is of that kind of client, with its account.
+
+        Whether it still counts is for the domain to say.
+        """
+        row = await self._db.find(statements.FIND_SESSION, token_hash=token_hash, kind=client.value)
+        return None if row is None else Found(session=session_of(row), account=account_of(row))
+
+    async def find_account(self, id: str) -> Account | None:
+        """Return an account."""
+        row = await self._db.find(statements.FIND_ACCOUNT, id=id)
+        return None if row is None else account_of(row)
+
+    async def find_by_address(self, address: str, origin: str, now: datetime) -> Known:
+        """Return what is known of a canonical address. The same work if nothing is."""
+        row = await self._db.find(
+            statements.FIND_BY_ADDRESS,
+            address=address,
+            account_key=address_key(LOGIN_FAILED, address),
+            origin_key=origin_key(LOGIN_FAILED, origin),
+            now=to_micros(now),
+        )
+        if row is None:
+            raise TypeError("the query has a row for every address")
+        limited = (row.account_count or 0) >= PASSWORD_PER_ACCOUNT.count or (
+            row.origin_count or 0
+        ) >= PASSWORD_PER_ADDRESS.count
+        return Known(account=account_of(row), limited=limited)
+
+    # Conditions
+
+    def account_stands(self, account: Account) -> Step:
+        """Refuse unless epochs and register of the account are as they were read."""
+        return step(
+            statements.ACCOUNT_STANDS,
+            id=account.id,
+            factor_epoch=account.factor_epoch,
+            session_epoch=account.session_epoch,
+            register_number=account.register.number,
+        )
+
+    def within_limits(self, address: str, origin: str, now: datetime) -> Step:
+        """Refuse if too many passwords were tried at an address, or from an origin."""
+        return step(
+            statements.WITHIN_LIMITS,
+            account_key=address_key(LOGIN_FAILED, address),
+            account_limit=PASSWORD_PER_ACCOUNT.count,
+            origin_key=origin_key(LOGIN_FAILED, origin),
+            origin_limit=PASSWORD_PER_ADDRESS.count,
+            now=to_micros(now),
+        )
+
+    # Counters
+
+    def count(self, key: bytes, limit: Limit, now: datetime) -> Step:
+        """Count one attempt; refuse, and count nothing, if the limit is reached."""
+        return step(
+            statements.COUNT_ATTEMPT,
+            key_hash=key,
+            limit=limit.count,
+            now=to_micros(now),
+            ends_at=to_micros(now + limit.window),
+        )
+
+    def count_mail(self, address: str, now: datetime) -> Step:
+        """Count a mail to an address; refuse beyond the limit."""
+        return self.count(address_key("mail", address), MAILS_PER_ACCOUNT, now)
+
+    def count_password_failure(self, address: str, origin: str, now: datetime) -> tuple[Step, ...]:
+        """Count a wrong password for an address and for an origin; refuse beyond either limit.
+
+        Always in this order, so that two of them cannot wait for each other.
+        """
+        return (
+            self.count(address_key(LOGIN_FAILED, address), PASSWORD_PER_ACCOUNT, now),
+            self.count(origin_key(LOGIN_FAILED, origin), PASSWORD_PER_ADDRESS, now),
+        )
+
+    def count_mfa_failure(self, user_id: str, now: datetime) -> Step:
+        """Count a wrong second factor; refuse while it rests."""
+        return step(statements.COUNT_MFA_FAILURE, id=user_id, now=to_micros(now))
+
+    def accept_mfa(self, account: Account, register: Register, now: datetime) -> Step:
+        """Forget the failures and note the use; refuse while it rests, or if anything changed."""
+        return step(
+            statements.ACCEPT_MFA,
+            id=account.id,
+            factor_epoch=account.factor_epoch,
+            session_epoch=account.session_epoch,
+            register_number=account.register.number,
+            entries=entries_json(register),
+            now=to_micros(now),
+        )
+
+    # Accounts
+
+    def sign_up(
+        self,
+        *,
+        user_id: str,
+        email_id: str,
+        address: str,
+        password_hash: str,
+        fresh: bool,
+        now: datetime,
+    ) -> tuple[Step, ...]:
+        """Make an account, if the address is `fresh`; otherwise the same steps change nothing.
+
+        Raises Conflict if the address is taken after all.
+        """
+        return (
+            also(
+                statements.INSERT_USER,
+                id=user_id,
+                password_hash=password_hash,
+                fresh=int(fresh),
+                now=to_micros(now),
+            ),
+            also(
+                statements.INSERT_EMAIL,
+                id=email_id,
+                user_id=user_id,
+                address=address,
+                fresh=int(fresh),
+            ),
+        )
+
+    def verify_email(self, user_id: str, address: str, now: datetime) -> Step:
+        """Mark an address of the account as verified; refuse if it is not theirs."""
+        return step(statements.VERIFY_EMAIL, user_id=user_id, address=address, now=to_micros(now))
+
+    # The register
+
+    def mark_register(self, account: Account, pending: Pending, now: datetime) -> Step:
+        """Announce a change under the next number; refuse if another is under way."""
+        return step(
+            statements.MARK_REGISTER,
+            id=account.id,
+            register_number=account.register.number,
+            session_epoch=account.session_epoch,
+            pending=pending_json(pending),
+            now=to_micros(now),
+        )
+
+    def take_over_register(self, account: Account, now: datetime) -> Step:
+        """Take the next number of a dirty register; refuse if somebody else has."""
+        return step(
+            statements.TAKE_OVER_REGISTER,
+            id=account.id,
+            register_number=account.register.number,
+            now=to_micros(now),
+        )
+
+    def register_added(self, user_id: str, register: Register, now: datetime) -> Step:
+        """Write the register clean with what was added; refuse if its number is no more."""
+        return step(
+            statements.REGISTER_ADDED,
+            id=user_id,
+            register_number=register.number,
+            entries=entries_json(register),
+            now=to_micros(now),
+        )
+
+    def register_written(self, user_id: str, register: Register, *, changed: bool) -> Step:
+        """Write the register clean; refuse if its number is no more."""
+        return step(
+            statements.REGISTER_WRITTEN,
+            id=user_id,
+            register_number=register.number,
+            entries=entries_json(register),
+            epochs=int(changed),
+        )
+
+    def fail_activation(self, user_id: str, number: int, now: datetime) -> Step:
+        """Count a wrong code and withdraw the change; refuse while the second factor rests."""
+        return step(
+            statements.FAIL_ACTIVATION, id=user_id, register_number=number, now=to_micros(now)
+        )
+
+    def bury(self, user_id: str, factor: str, authenticator_id: str, due_at: datetime) -> Step:
+        """Leave an authenticator to the sweep: its factor is to remove it, from `due_at` on."""
+        return also(
+            statements.BURY,
+            user_id=user_id,
+            factor=factor,
+            authenticator_id=authenticator_id,
+            due_at=to_micros(due_at),
+        )
+
+    async def find_dirty(self, before: datetime) -> list[str]:
+        """Return the users whose register has been dirty since `before`, longest first."""
+        rows = await self._db.all(statements.FIND_DIRTY, before=to_micros(before))
+        return [row.id for row in rows]
+
+    async def take_dead(self, now: datetime, lease: timedelta) -> DeadAuthenticator | None:
+        """Take the dead authenticator that has been due longest, for as long as `lease`."""
+        row = await self._db.apply(
+            step(statements.TAKE_DEAD, now=to_micros(now), next_at=to_micros(now + lease))
+        )
+        if row is None:
+            return None
+        return DeadAuthenticator(
+            user_id=row.user_id,
+            factor=row.factor,
+            authenticator_id=row.authenticator_id,
+            attempts=row.attempts,
+        )
+
+    async def put_back_dead(self, dead: DeadAuthenticator, due_at: datetime) -> None:
+        """Let a dead authenticator be due again at `due_at`."""
+        await self._db.apply(
+            step(
+                statements.PUT_BACK_DEAD,
+                factor=dead.factor,
+                authenticator_id=dead.authenticator_id,
+                next_at=to_micros(due_at),
+            )
+        )
+
+    async def forget_dead(self, dead: DeadAuthenticator) -> None:
+        """Forget a dead authenticator that its factor has removed."""
+        await self._db.apply(
+            step(
+                statements.DELETE_DEAD,
+                factor=dead.factor,
+                authenticator_id=dead.authenticator_id,
+            )
+        )
+
+    # Sessions
+
+    def open_session(
+        self, session: Session, token_hash: bytes, *, ip: str, user_agent: str, now: datetime
+    ) -> Step:
+        """Insert a session."""
+        return step(
+            statements.INSERT_SESSION,
+            id=session.id,
+            kind=session.client.value,
+            token_hash=token_hash,
+            created_at=to_micros(session.created_at),
+            last_seen_at=to_micros(now),
+            ip=ip,
+            user_agent=user_agent,
+            **session_columns(session),
+        )
+
+    def move_session(
+        self, session: Session, token_hash: bytes, *, ip: str, user_agent: str, now: datetime
+    ) -> Step:
+        """Write the next state of a session under a new token; the old one is dead.
+
+        `session` has the version that was read; refuse if it has moved on or ended since.
+        """
+        return step(
+            statements.UPDATE_SESSION,
+            id=session.id,
+            token_hash=token_hash,
+            now=to_micros(now),
+            ip=ip,
+            user_agent=user_agent,
+            **session_columns(session),
+        )
+
+    def change_session(self, session: Session) -> Step:
+        """Write the next state of a session that keeps its token; refuse if it has moved on."""
+        return step(statements.KEEP_TOKEN_UPDATE_SESSION, id=session.id, **session_columns(session))
+
+    def set_enrolments(self, session: Session) -> Step:
+        """Write which enrolments were begun; refuse if the session has ended."""
+        return step(
+            statements.SET_ENROLMENTS,
+            id=session.id,
+            enrolments=session_columns(session)["enrolments"],
+        )
+
+    def clear_enrolments(self, session: Session) -> Step:
+        """Write which enrolments are left, if the session still is."""
+        return replace(self.set_enrolments(session), required=False)
+
+    def end_session(self, id: str) -> Step:
+        """End a session for good; refuse if it has ended."""
+        return step(statements.DELETE_SESSION, id=id)
+
+    async def delete_expired(self, now: datetime) -> bool:
+        """Delete one batch of what is over. True if there was any, and may be more."""
+        sessions = await self._db.apply(
+            step(statements.DELETE_EXPIRED_SESSIONS, now=to_micros(now))
+        )
+        attempts = await self._db.apply(
+            step(statements.DELETE_EXPIRED_ATTEMPTS, now=to_micros(now))
+        )
+        return sessions is not None or attempts is not None

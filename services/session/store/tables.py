@@ -1,0 +1,104 @@
+"""The tables of session. Times are integer microseconds since 1970, flags 0 or 1, JSON is text."""
+
+from sqlalchemy import (
+    BigInteger,
+    Column,
+    ForeignKey,
+    Index,
+    Integer,
+    LargeBinary,
+    MetaData,
+    SmallInteger,
+    Table,
+    Text,
+)
+
+from shared.outbox import outbox_tables
+
+metadata = MetaData()
+
+users = Table(
+    "users",
+    metadata,
+    Column("id", Text, primary_key=True),
+    Column("created_at", BigInteger, nullable=False),
+    Column("password_hash", Text),
+    Column("factor_epoch", Integer, nullable=False),
+    Column("session_epoch", Integer, nullable=False),
+    Column("disabled_at", BigInteger),
+    Column("register", Text, nullable=False),
+    Column("register_number", Integer, nullable=False),
+    Column("register_pending", Text),
+    Column("register_marked_at", BigInteger),
+    Column("mfa_failures", Integer, nullable=False),
+    Column("mfa_rests_until", BigInteger, nullable=False),
+)
+Index("users_register_marked_at", users.c.register_marked_at)
+
+emails = Table(
+    "emails",
+    metadata,
+    Column("id", Text, primary_key=True),
+    Column("user_id", Text, ForeignKey("users.id", ondelete="CASCADE"), nullable=False),
+    Column("address", Text, nullable=False, unique=True),
+    Column("verified_at", BigInteger),
+    Column("is_primary", SmallInteger, nullable=False),
+)
+Index("emails_user_id", emails.c.user_id)
+
+# `user_id` refers to nobody in the login of a person who signed up with a known address: it must
+# not be told from any other, so there is no foreign key.
+sessions = Table(
+    "sessions",
+    metadata,
+    Column("id", Text, primary_key=True),
+    Column("kind", Text, nullable=False),
+    Column("token_hash", LargeBinary, nullable=False, unique=True),
+    Column("version", Integer, nullable=False),
+    Column("user_id", Text, nullable=False),
+    Column("session_epoch", Integer, nullable=False),
+    Column("created_at", BigInteger, nullable=False),
+    Column("last_seen_at", BigInteger, nullable=False),
+    Column("expires_at", BigInteger, nullable=False),
+    Column("authenticated_at", BigInteger),
+    Column("login", Text),
+    Column("methods", Text, nullable=False),
+    Column("enrolments", Text, nullable=False),
+    Column("ip", Text, nullable=False),
+    Column("user_agent", Text, nullable=False),
+)
+Index("sessions_user_id", sessions.c.user_id)
+Index("sessions_expires_at", sessions.c.expires_at)
+
+attempts = Table(
+    "attempts",
+    metadata,
+    Column("key_hash", LargeBinary, primary_key=True),
+    Column("count", Integer, nullable=False),
+    Column("window_ends_at", BigInteger, nullable=False),
+)
+Index("attempts_window_ends_at", attempts.c.window_ends_at)
+
+mails = Table(
+    "mails",
+    metadata,
+    Column("id", Text, primary_key=True),
+    Column("sealed", LargeBinary, nullable=False),
+    Column("created_at", BigInteger, nullable=False),
+    Column("due_at", BigInteger, nullable=False),
+    Column("attempts", Integer, nullable=False),
+)
+Index("mails_due_at", mails.c.due_at)
+
+dead_authenticators = Table(
+    "dead_authenticators",
+    metadata,
+    Column("factor", Text, primary_key=True),
+    Column("authenticator_id", Text, primary_key=True),
+    Column("user_id", Text, nullable=False),
+    Column("due_at", BigInteger, nullable=False),
+    Column("attempts", Integer, nullable=False),
+)
+Index("dead_authenticators_due_at", dead_authenticators.c.due_at)
+
+outbox, outbox_source = outbox_tables(metadata)

@@ -1,0 +1,88 @@
+"""Background work of the session service: mail, events, and what is over or left half done."""
+
+from collections.abc import Callable, Coroutine, Mapping
+from datetime import timedelta
+
+import httpx
+from celery import Celery
+
+from services.session.flows import build_mails, build_sweeps
+from services.session.flows.delivery import Delivery
+from services.session.gateway.postbox import postbox_for
+from services.session.settings import Settings
+from shared.auth import Caller
+from shared.bus.reach import reachable
+from shared.bus.wire import EventSigner
+from shared.clock import Clock, utc_now
+from shared.database import Database
+from shared.factor import FactorClient
+from shared.http import Check, connect
+from shared.relay import Relay
+from shared.worker import Background, background
+
+LOOK_FOR_MAIL = timedelta(seconds=1)
+REPAIR = timedelta(seconds=30)
+COLLECT = timedelta(seconds=30)
+DELETE = timedelta(minutes=10)
+
+
+def register(
+    app: Celery,
+    settings: Settings,
+    clock: Clock = utc_now,
+    factor_transports: Mapping[str, httpx.AsyncBaseTransport] | None = None,
+) -> None:
+    """Add this service's mailer, relay and sweeps to the worker of `app`.
+
+    `factor_transports` stand in for the network, by factor, where factors run in this process.
+    """
+    url = settings.broker_url.get_secret_value()
+    db = Database(settings.session_database_url.get_secret_value(), source="session", clock=clock)
+    relay = Relay(db, url, EventSigner(settings.session_event_key), clock)
+    work = background(app)
+    work.holds(db)
+    work.needs(Check("session database", db.ping), Check("broker", reachable(url)))
+    work.forever(relay.run, "session relay")
+    work.every(LOOK_FOR_MAIL, create_delivery(settings, db, clock).deliver_due, "session mail")
+    factors = _factors(work, settings, clock, factor_transports or {})
+    sweeps = build_sweeps(db, factors=factors, clock=clock)
+    work.every(REPAIR, _quietly(sweeps.repair_registers), "session registers")
+    work.every(COLLECT, _quietly(sweeps.collect_dead), "session dead authenticators")
+    work.every(DELETE, _quietly(sweeps.delete_expired), "session expired rows")
+
+
+def create_delivery(settings: Settings, db: Database, clock: Clock) -> Delivery:
+    """Return what sends the mails that wait in `db`."""
+    smtp_url = settings.smtp_url.get_secret_value() if settings.smtp_url else None
+    return Delivery(
+        mails=build_mails(db, settings.session_sealing_keys),
+        postbox=postbox_for(smtp_url, settings.inbox),
+        clock=clock,
+        sender=settings.default_from_email,
+        public_url=settings.public_url,
+    )
+
+
+def _factors(
+    work: Background,
+    settings: Settings,
+    clock: Clock,
+    transports: Mapping[str, httpx.AsyncBaseTransport],
+) -> dict[str, FactorClient]:
+    caller = Caller(settings.session_caller_key, clock)
+    factors = {}
+    for name, url in settings.factor_urls.items():
+        transport = transports.get(name)
+        factor = FactorClient(connect(url, caller=caller, audience=name, transport=transport))
+        work.at_stop(factor.close)
+        factors[name] = factor
+    return factors
+
+
+def _quietly(
+    sweep: Callable[[], Coroutine[object, object, int]],
+) -> Callable[[], Coroutine[object, object, None]]:
+    async def run() -> None:
+        await sweep()
+
+    return run

@@ -1,0 +1,444 @@
+"""The session service and the real TOTP service in one process, with a clock that tests turn."""
+
+import asyncio
+import json
+from base64 import b64encode
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime, timedelta
+from enum import StrEnum
+from typing import Any
+
+import httpx
+import pyotp
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from fastapi import FastAPI
+from prometheus_client import REGISTRY
+from sqlalchemy import select
+
+from services.session.domain.mails import Mail
+from services.session.domain.sessions import Client
+from services.session.flows import (
+    Flows,
+    PasswordHasher,
+    Policy,
+    Sweeps,
+    build_flows,
+    build_mails,
+    build_sweeps,
+)
+from services.session.flows.outcomes import Outcome, Shown, Standing, Visit
+from services.session.store import Store
+from services.session.store.tables import outbox, sessions, users
+from services.totp.main import create_app as create_totp
+from services.totp.settings import Settings as TotpSettings
+from shared.auth import Caller, PrivateKey
+from shared.cipher import KeyRing
+from shared.database import Change, Database, Row, Statement, Step
+from shared.errors import Unavailable
+from shared.event import Event
+from shared.factor import FactorClient
+from shared.http import connect
+from shared.migrations import migrate
+
+RING = KeyRing(primary="k1", keys={"k1": bytes(range(32))})
+START = datetime(2026, 5, 4, 12, 0, 15, tzinfo=UTC)  # the middle of a TOTP period
+PASSWORD = "correct-horse-9"
+ADA = "ada@example.org"
+HOME = "192.0.2.1"
+
+
+class Hands:
+    """A clock that stands still until it is turned."""
+
+    def __init__(self) -> None:
+        self.now = START
+
+    def __call__(self) -> datetime:
+        return self.now
+
+    def turn(self, **by: float) -> None:
+        """Let time pass, in the units of `timedelta`."""
+        self.now += timedelta(**by)
+
+
+class Signer:
+    """A service's key pair."""
+
+    def __init__(self, issuer: str) -> None:
+        self.private = Ed25519PrivateKey.generate()
+        self.key = PrivateKey(id=f"{issuer}-1", issuer=issuer, key=self.private)
+
+    @property
+    def listed(self) -> str:
+        """The text of `CALLER_KEYS` with the public half."""
+        raw = b64encode(self.private.public_key().public_bytes_raw()).decode()
+        return json.dumps({self.key.id: {"issuer": self.key.issuer, "key": raw}})
+
+
+class Cut(StrEnum):
+    """Where a wire is cut."""
+
+    BEFORE = "before the request arrives"
+    AFTER = "before the answer arrives"
+
+
+class Wire(httpx.AsyncBaseTransport):
+    """Carries requests to an app; the next of a kind can be cut off, or held up."""
+
+    def __init__(self, app: FastAPI) -> None:
+        self._inner = httpx.ASGITransport(app)
+        self._cuts: list[tuple[str, str, Cut]] = []
+        self._holds: list[tuple[str, str, Held]] = []
+        self.requests: list[str] = []
+
+    def break_down(self) -> None:
+        """Break every request from now on."""
+        self._cuts = [(m, "", Cut.BEFORE) for m in ("GET", "POST", "PUT", "DELETE")] * 100
+
+    def hold(self, method: str, part: str, where: Cut) -> "Held":
+        """Hold up the next request of that method to a path with `part` in it."""
+        held = Held(where)
+        self._holds.append((method, part, held))
+        return held
+
+    def cut(self, method: str, part: str, where: Cut) -> None:
+        """Break the next request of that method to a path with `part` in it."""
+        self._cuts.append((method, part, where))
+
+    async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
+        self.requests.append(f"{request.method} {request.url.path}")
+        for planned in self._cuts:
+            method, part, where = planned
+            if request.method == method and part in request.url.path:
+                self._cuts.remove(planned)
+                if where is Cut.AFTER:
+                    await self._inner.handle_async_request(request)
+                raise httpx.ConnectError("cut", request=request)
+        for hold in self._holds:
+            method, part, held = hold
+            if request.method == method and part in request.url.path:
+                self._holds.remove(hold)
+                return await held.carry(self._inner, request)
+        return await self._inner.handle_async_request(request)
+
+
+class Held:
+    """A request on its way: `arrived` is set when it is held up, `go_on` lets it go on."""
+
+    def __init__(self, where: Cut) -> None:
+        self._where = where
+        self.arrived = asyncio.Event()
+        self.go_on = asyncio.Event()
+
+    async def carry(
+        self, inner: httpx.AsyncBaseTransport, request: httpx.Request
+    ) -> httpx.Response:
+        """Hold the request up before it arrives, or its answer."""
+        if self._where is Cut.AFTER:
+            response = await inner.handle_async_request(request)
+        self.arrived.set()
+        await self.go_on.wait()
+        if self._where is Cut.BEFORE:
+            response = await inner.handle_async_request(request)
+        return response
+
+
+class Crash(Exception):
+    """The process dies: nothing that would come later is done."""
+
+
+class Mortal(Database):
+    """The same database, for a process that dies right after so many writes, or at the next."""
+
+    def __init__(self, db: Database, writes: int, *, at_once: bool) -> None:
+        self.__dict__.update(db.__dict__)
+        self.writes_left = writes
+        self.at_once = at_once
+
+    async def apply(self, change: Change | Step, *events: Event) -> Row | None:
+        """Write, as long as the process lives."""
+        if self.writes_left == 0:
+            raise Crash
+        row = await super().apply(change, *events)
+        self.writes_left -= 1
+        if self.writes_left == 0 and self.at_once:
+            raise Crash
+        return row
+
+
+@dataclass
+class House:
+    """Everything that a test may want to look at."""
+
+    urls: tuple[str, str]
+    db: Database
+    clock: Hands
+    flows: Flows
+    wire: Wire
+    factors: dict[str, FactorClient]
+    store: Store
+    signer: Signer
+    totp: FactorClient = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.totp = self.factors["totp"]
+
+    @property
+    def sweeps(self) -> Sweeps:
+        """Return what the worker does now and then."""
+        return build_sweeps(self.db, factors=self.factors, clock=self.clock)
+
+    def visitor(self, address: str = HOME, client: Client = Client.APP) -> "Visitor":
+        """Return somebody at a client of their own."""
+        return Visitor(self, address=address, client=client)
+
+    def mortal(self, writes: int, *, at_once: bool = True) -> "House":
+        """Return the house as a process has it that dies after so many writes, or at the next."""
+        db = Mortal(self.db, writes, at_once=at_once)
+        return replace(self, flows=make_flows(db, self.factors, self.clock))
+
+    async def mails(self) -> list[Mail]:
+        """Take every mail that is due."""
+        box = build_mails(self.db, RING)
+        taken = []
+        while due := await box.take(self.clock(), timedelta(hours=1)):
+            taken.append(due.mail)
+            await box.sent(due.mail.id)
+        return taken
+
+    async def code(self) -> str:
+        """Return the code in the mail that is due."""
+        (mail,) = await self.mails()
+        return mail.facts["code"]
+
+    async def user(self) -> Row:
+        """Return the row of the only user."""
+        (row,) = await self.db.all(Statement(select(*users.c)))
+        return row
+
+    async def session_rows(self) -> list[Row]:
+        """Return all sessions."""
+        return await self.db.all(Statement(select(*sessions.c)))
+
+    async def events(self) -> list[str]:
+        """Return the types of all events so far, in order."""
+        rows = await self.db.all(Statement(select(outbox.c.type).order_by(outbox.c.seq)))
+        return [row.type.removeprefix("mfa.session.") for row in rows]
+
+    async def event_rows(self) -> list[Row]:
+        """Return all events so far, in order."""
+        return await self.db.all(Statement(select(*outbox.c).order_by(outbox.c.seq)))
+
+    async def account(self) -> Any:
+        """Return the account of the only user."""
+        return await self.store.find_account((await self.user()).id)
+
+    async def enrolled(self) -> list[str]:
+        """Return the ids that the factor has for the only user."""
+        held = await self.totp.authenticators((await self.user()).id)
+        return [authenticator.id for authenticator in held.authenticators]
+
+    async def registered(self) -> list[str]:
+        """Return the ids that count for the only user."""
+        return [entry["id"] for entry in json.loads((await self.user()).register)]
+
+
+@dataclass
+class Visitor:
+    """Somebody at a client: what they do goes through the flows, as the edge would have it."""
+
+    house: House
+    address: str = HOME
+    client: Client = Client.APP
+    token: str | None = None
+    secret: str | None = None
+
+    async def visit(self) -> Visit:
+        """Recognise the session, as every request does."""
+        return await self.house.flows.visits.recognise(
+            self.client, self.token, address=self.address, user_agent="test"
+        )
+
+    def keep(self, outcome: Outcome) -> Outcome:
+        """Keep a new token, and forget one that has ended."""
+        if isinstance(outcome, Standing) and (outcome.token or outcome.visit.session is None):
+            self.token = outcome.token
+        return outcome
+
+    async def sign_up(self, email: str = ADA, password: str = PASSWORD) -> Outcome:
+        flow = self.house.flows.signup
+        return self.keep(await flow.sign_up(await self.visit(), email, password))
+
+    async def verify(self, key: str) -> Outcome:
+        flow = self.house.flows.verify_email
+        return self.keep(await flow.verify(await self.visit(), key))
+
+    async def log_in(self, email: str = ADA, password: str = PASSWORD) -> Outcome:
+        flow = self.house.flows.login
+        return self.keep(await flow.log_in(await self.visit(), email, password))
+
+    async def authenticate(self, code: str) -> Outcome:
+        flow = self.house.flows.authenticate
+        return self.keep(await flow.authenticate(await self.visit(), code))
+
+    async def reauthenticate(self, password: str = PASSWORD) -> Outcome:
+        flow = self.house.flows.reauthenticate
+        return self.keep(await flow.by_password(await self.visit(), password))
+
+    async def reauthenticate_by_code(self, code: str) -> Outcome:
+        flow = self.house.flows.reauthenticate
+        return self.keep(await flow.by_code(await self.visit(), code))
+
+    async def log_out(self) -> Outcome:
+        return self.keep(await self.house.flows.logout.log_out(await self.visit()))
+
+    async def show_totp(self) -> Outcome:
+        outcome = await self.house.flows.authenticators.show_totp(await self.visit())
+        if isinstance(outcome, Shown) and outcome.meta:
+            self.secret = str(outcome.meta["secret"])
+        return outcome
+
+    async def activate(self, code: str) -> Outcome:
+        return await self.house.flows.authenticators.activate_totp(await self.visit(), code)
+
+    async def deactivate(self) -> Outcome:
+        return await self.house.flows.authenticators.deactivate_totp(await self.visit())
+
+    async def authenticators(self) -> Outcome:
+        return await self.house.flows.authenticators.list(await self.visit())
+
+    def otp(self) -> str:
+        """Return the code that the person's device shows."""
+        assert self.secret is not None
+        return pyotp.TOTP(self.secret).at(self.house.clock())
+
+    def wrong_otp(self, number: int = 0) -> str:
+        """Return a code that the device does not show, another for each number."""
+        return f"{(int(self.otp()) + 1 + number) % 1_000_000:06}"
+
+    async def join(self, email: str = ADA) -> "Visitor":
+        """Sign up and verify: the visitor is logged in."""
+        await self.sign_up(email)
+        outcome = await self.verify(await self.house.code())
+        assert isinstance(outcome, Standing)
+        assert outcome.visit.authenticated
+        return self
+
+    async def protect(self) -> "Visitor":
+        """Turn TOTP on. The next code is one period later."""
+        await self.reauthenticate()
+        await self.show_totp()
+        outcome = await self.activate(self.otp())
+        assert isinstance(outcome, Shown)
+        self.house.clock.turn(seconds=30)
+        return self
+
+    def elsewhere(self, address: str = HOME, house: House | None = None) -> "Visitor":
+        """Return the same person, with the same device, at another client."""
+        return Visitor(house or self.house, address=address, secret=self.secret)
+
+
+def make_flows(db: Database, factors: dict[str, FactorClient], clock: Hands) -> Flows:
+    """Return flows whose password hashes cost next to nothing."""
+    return build_flows(
+        db,
+        ring=RING,
+        factors=factors,
+        clock=clock,
+        policy=Policy(),
+        hasher=PasswordHasher(queue=1000, threads=2, memory=8, passes=1),
+    )
+
+
+@asynccontextmanager
+async def open_house(url: str, totp_url: str) -> AsyncIterator[House]:
+    """Build both services over two empty databases."""
+    clock, signer = Hands(), Signer("session")
+    migrate(url, "services.session.migrations")
+    migrate(totp_url, "services.totp.migrations")
+    async with AsyncExitStack() as stack:
+        db = await opened(stack, url, "session", clock)
+        wire = await open_totp(stack, totp_url, clock, signer)
+        factors = make_factors(stack, wire, clock, signer)
+        yield House(
+            urls=(url, totp_url),
+            db=db,
+            clock=clock,
+            flows=make_flows(db, factors, clock),
+            wire=wire,
+            factors=factors,
+            store=Store(db),
+            signer=signer,
+        )
+
+
+@asynccontextmanager
+async def second_replica(house: House) -> AsyncIterator[House]:
+    """Build both services once more over the same databases, with connections of their own."""
+    async with AsyncExitStack() as stack:
+        db = await opened(stack, house.urls[0], "session", house.clock)
+        wire = await open_totp(stack, house.urls[1], house.clock, house.signer)
+        factors = make_factors(stack, wire, house.clock, house.signer)
+        flows = make_flows(db, factors, house.clock)
+        yield replace(house, db=db, flows=flows, wire=wire, factors=factors, store=Store(db))
+
+
+async def opened(stack: AsyncExitStack, url: str, source: str, clock: Hands) -> Database:
+    """Return a database that is closed at the end."""
+    db = Database(url, source=source, clock=clock)
+    stack.push_async_callback(db.close)
+    await db.connect()
+    return db
+
+
+async def open_totp(stack: AsyncExitStack, url: str, clock: Hands, signer: Signer) -> Wire:
+    """Return the wire to a TOTP service that is closed at the end."""
+    app = create_totp(
+        TotpSettings(
+            totp_database_url=url,
+            totp_sealing_keys=RING,
+            caller_keys=signer.listed,
+            totp_event_key=Signer("totp").key,
+            broker_url="redis://127.0.0.1:1/0",
+        ),
+        clock,
+    )
+    await stack.enter_async_context(app.router.lifespan_context(app))
+    return Wire(app)
+
+
+def make_factors(
+    stack: AsyncExitStack, wire: Wire, clock: Hands, signer: Signer
+) -> dict[str, FactorClient]:
+    """Return the factors that session calls over `wire`."""
+    http = connect("http://totp", caller=Caller(signer.key, clock), audience="totp", transport=wire)
+    stack.push_async_callback(http.aclose)
+    return {"totp": FactorClient(http)}
+
+
+def counted(source: str = "session") -> dict[str, float]:
+    """Return how many statements and commits a service has made so far."""
+    return {
+        name: REGISTRY.get_sample_value(f"countersign_database_{metric}_total", labels) or 0
+        for name, metric, labels in (
+            ("read", "statements", {"source": source, "kind": "read"}),
+            ("write", "statements", {"source": source, "kind": "write"}),
+            ("commit", "commits", {"source": source}),
+        )
+    }
+
+
+def faults_of(outcome: Outcome) -> list[str]:
+    """Return the codes of a refusal."""
+    return [fault.code for fault in getattr(outcome, "faults", ())]
+
+
+async def unavailable(outcome: Any) -> bool:
+    """Tell whether a flow answers that a part is away."""
+    try:
+        await outcome
+    except Unavailable:
+        return True
+    return False

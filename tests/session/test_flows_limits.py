@@ -1,0 +1,341 @@
+"""Limits: counted on the server, by account and by origin, and never more revealed than allowed."""
+
+import asyncio
+from collections import Counter
+from datetime import timedelta
+from typing import Any
+
+import pytest
+
+from services.session.domain.sessions import Client
+from services.session.flows.outcomes import Shown, Standing
+from services.session.flows.passwords import PasswordHasher
+from shared.database import Database
+from shared.errors import Unavailable
+from tests.session.house import (
+    ADA,
+    House,
+    Visitor,
+    faults_of,
+    make_flows,
+    second_replica,
+)
+
+RESTS = [5, 10, 20, 40, 80, 160, 320, 640, 1280, 1440, 1440]  # minutes after each failure from 5 on
+
+
+def spread(outcomes: list[Any]) -> Counter[str]:
+    """Return how many outcomes there are of each kind."""
+    return Counter(",".join(faults_of(o)) or type(o).__name__ for o in outcomes)
+
+
+async def at_the_second_factor(house: House) -> Visitor:
+    """Return somebody with a protected account whose login waits for the code."""
+    ada = await (await house.visitor().join()).protect()
+    await ada.log_out()
+    await ada.log_in()
+    return ada
+
+
+# The second factor
+
+
+async def test_the_second_factor_rests_after_five_failures_in_a_row(house: House) -> None:
+    """L1: five, then a rest that doubles up to a day."""
+    ada = await at_the_second_factor(house)
+    for number in range(5):
+        assert faults_of(await ada.authenticate(ada.wrong_otp(number))) == ["incorrect_code"]
+
+    for minutes in RESTS:
+        house.clock.turn(minutes=minutes, seconds=-1)
+        ada = ada.elsewhere()
+        await ada.log_in()
+        assert faults_of(await ada.authenticate(ada.otp())) == ["too_many_login_attempts"]
+        house.clock.turn(seconds=1)
+        assert faults_of(await ada.authenticate(ada.wrong_otp())) == ["incorrect_code"]
+
+
+async def test_after_a_hundred_failures_the_second_factor_rests_for_ever(house: House) -> None:
+    """L1: 100 consecutive failures, and it is disabled until it is reset."""
+    ada = await at_the_second_factor(house)
+    for _ in range(100):
+        ada = ada.elsewhere()
+        await ada.log_in()
+        assert faults_of(await ada.authenticate(ada.wrong_otp())) == ["incorrect_code"]
+        house.clock.turn(days=1)
+
+    house.clock.turn(days=5000)
+    ada = ada.elsewhere()
+    await ada.log_in()
+    assert faults_of(await ada.authenticate(ada.otp())) == ["too_many_login_attempts"]
+
+
+async def test_success_ends_the_row_of_failures(house: House) -> None:
+    """L1: the failures are consecutive ones."""
+    ada = await at_the_second_factor(house)
+    for number in range(4):
+        await ada.authenticate(ada.wrong_otp(number))
+    await ada.authenticate(ada.otp())
+
+    assert (await house.user()).mfa_failures == 0
+
+
+async def test_a_resting_second_factor_spends_no_code(house: House) -> None:
+    """L2: the factor is not even asked."""
+    ada = await at_the_second_factor(house)
+    for number in range(5):
+        await ada.authenticate(ada.wrong_otp(number))
+    asked = len(house.wire.requests)
+    await ada.authenticate(ada.otp())
+
+    assert len(house.wire.requests) == asked
+    house.clock.turn(minutes=5)
+    assert isinstance(await ada.authenticate(ada.otp()), Standing)
+
+
+async def test_the_second_factor_has_one_counter_for_every_place(house: House) -> None:
+    """T9, L3: login, reauthentication and activation share it, whatever session or address."""
+    ada = await (await house.visitor().join()).protect()
+    await ada.reauthenticate_by_code(ada.wrong_otp(0))
+    for number, address in enumerate(("192.0.2.7", "198.51.100.7"), start=1):
+        other = ada.elsewhere(address)
+        await other.log_in()
+        await other.authenticate(other.wrong_otp(number))
+    house.clock.turn(seconds=30)
+    await ada.reauthenticate_by_code(ada.wrong_otp(3))
+    await ada.reauthenticate_by_code(ada.wrong_otp(4))
+
+    fresh = ada.elsewhere("203.0.113.9")
+    await fresh.log_in()
+    assert faults_of(await fresh.authenticate(fresh.otp())) == ["too_many_login_attempts"]
+    assert faults_of(await ada.reauthenticate_by_code(ada.otp())) == ["too_many_login_attempts"]
+
+
+async def test_activation_is_no_place_to_guess(house: House) -> None:
+    """L3: it counts, it rests, and it says `rate_limited`."""
+    ada = await house.visitor().join()
+    await ada.reauthenticate()
+    await ada.show_totp()
+    outcomes = [await ada.activate(ada.wrong_otp(number)) for number in range(6)]
+
+    assert spread(outcomes) == {"incorrect_code": 5, "rate_limited": 1}
+    assert faults_of(await ada.activate(ada.otp())) == ["rate_limited"]
+    house.clock.turn(minutes=5)
+    await ada.reauthenticate()
+    assert isinstance(await ada.activate(ada.otp()), Shown)
+
+
+async def test_a_stranger_cannot_use_up_the_second_factor(house: House) -> None:
+    """L3: failures of the password are another counter."""
+    ada = await (await house.visitor().join()).protect()
+    for number in range(20):
+        await house.visitor(f"198.51.100.{number}").log_in(password="guess")
+
+    assert (await house.user()).mfa_failures == 0
+    assert isinstance(await ada.reauthenticate_by_code(ada.otp()), Standing)
+
+
+async def test_counters_do_not_care_about_sessions_or_cookies(house: House) -> None:
+    """L5: a new session for every guess changes nothing."""
+    ada = await (await house.visitor().join()).protect()
+    outcomes = []
+    for number in range(8):
+        fresh = Visitor(house, client=Client.BROWSER, secret=ada.secret)
+        await fresh.log_in()
+        outcomes.append(await fresh.authenticate(fresh.wrong_otp(number)))
+
+    assert spread(outcomes) == {"incorrect_code": 5, "too_many_login_attempts": 3}
+
+
+async def test_parallel_guesses_reveal_no_more_than_the_limit(pg_house: House) -> None:
+    """L2, T9: fifty at once, from as many sessions, over two replicas of session and of totp."""
+    ada = await at_the_second_factor(pg_house)
+    async with second_replica(pg_house) as replica:
+        guessers = [ada.elsewhere(f"192.0.2.{n}", [pg_house, replica][n % 2]) for n in range(50)]
+        for guesser in guessers:
+            assert isinstance(await guesser.log_in(), Standing)
+        outcomes = await asyncio.gather(
+            *(guesser.authenticate(ada.wrong_otp(n)) for n, guesser in enumerate(guessers))
+        )
+
+    assert spread(outcomes) == {"incorrect_code": 5, "too_many_login_attempts": 45}
+    assert (await pg_house.user()).mfa_failures == 5
+
+
+async def test_a_right_code_in_a_burst_is_accepted_only_below_the_limit(pg_house: House) -> None:
+    """L2: acceptance is conditional on the counter, so a burst cannot outrun it."""
+    ada = await at_the_second_factor(pg_house)
+    for number in range(4):
+        await ada.authenticate(ada.wrong_otp(number))
+    visit, flow = await ada.visit(), pg_house.flows.authenticate
+    outcomes = await asyncio.gather(
+        *(flow.authenticate(visit, ada.wrong_otp(n)) for n in range(10, 40)),
+        flow.authenticate(visit, ada.otp()),
+    )
+    told = spread(list(outcomes))
+
+    # At most one more failure was told before the right code, and five after it ended the row.
+    assert told["incorrect_code"] <= 1 + 5 * told["Standing"]
+    assert told["Standing"] <= 1
+
+
+async def test_two_requests_with_one_code_open_one_session(pg_house: House) -> None:
+    """T1: and the second is told that its code is wrong, or that the stage is passed."""
+    ada = await at_the_second_factor(pg_house)
+    async with second_replica(pg_house) as replica:
+        visit, code = await ada.visit(), ada.otp()
+        outcomes = await asyncio.gather(
+            *(
+                house.flows.authenticate.authenticate(visit, code)
+                for house in (pg_house, replica) * 4
+            )
+        )
+
+    assert spread(list(outcomes))["Standing"] == 1
+    authenticated = [r for r in await pg_house.session_rows() if r.authenticated_at is not None]
+    assert len(authenticated) == 1
+
+
+# Passwords
+
+
+@pytest.mark.parametrize("email", [ADA, "nobody@example.org"])
+async def test_five_wrong_passwords_are_judged_in_five_minutes(house: House, email: str) -> None:
+    """L2: by account, whatever the origin; known and unknown addresses alike."""
+    await house.visitor().join()
+    outcomes = [await house.visitor(f"198.51.100.{n}").log_in(email, "wrong") for n in range(8)]
+
+    assert spread(outcomes) == {"email_password_mismatch": 5, "too_many_login_attempts": 3}
+    house.clock.turn(minutes=5)
+    assert faults_of(await house.visitor().log_in(email, "wrong")) == ["email_password_mismatch"]
+
+
+async def test_a_right_password_is_not_accepted_over_the_limit(house: House) -> None:
+    """L2: the right one is refused like the wrong ones, until the window is over."""
+    ada = await house.visitor().join()
+    for n in range(5):
+        await house.visitor(f"198.51.100.{n}").log_in(password="wrong")
+    await ada.log_out()
+
+    assert faults_of(await ada.log_in()) == ["too_many_login_attempts"]
+    house.clock.turn(minutes=5)
+    assert isinstance(await ada.log_in(), Standing)
+
+
+async def test_own_success_clears_no_counter(house: House) -> None:
+    """L4: neither that of the origin, nor that of the account."""
+    ada = await house.visitor().join()
+    await ada.log_out()
+    for n in range(4):
+        await house.visitor().log_in(f"victim{n}@example.org", "wrong")
+    await ada.log_in()
+    await ada.log_out()
+    outcomes = []
+    for n in range(8):
+        outcomes.append(await house.visitor().log_in(f"other{n}@example.org", "wrong"))
+        if n < 3:
+            await ada.log_in()
+            await ada.log_out()
+
+    assert spread(outcomes) == {"email_password_mismatch": 6, "too_many_login_attempts": 2}
+
+
+async def test_an_origin_is_the_whole_network_of_an_ipv6_address(house: House) -> None:
+    """L7: single addresses of a /64 are free to an attacker."""
+    outcomes = [
+        await house.visitor(f"2001:db8:1:2::{n:x}").log_in(f"p{n}@example.org", "wrong")
+        for n in range(12)
+    ]
+
+    assert spread(outcomes) == {"email_password_mismatch": 10, "too_many_login_attempts": 2}
+    elsewhere = house.visitor("2001:db8:1:3::1")
+    assert faults_of(await elsewhere.log_in(password="wrong")) == ["email_password_mismatch"]
+
+
+async def test_reauthentication_is_no_place_to_guess_passwords(house: House) -> None:
+    """L2: the counter is that of the login."""
+    ada = await house.visitor().join()
+    outcomes = [await ada.reauthenticate("wrong") for _ in range(7)]
+
+    assert spread(outcomes) == {"incorrect_password": 5, "too_many_login_attempts": 2}
+    assert faults_of(await ada.reauthenticate()) == ["too_many_login_attempts"]
+    assert faults_of(await ada.elsewhere("198.51.100.1").log_in()) == ["too_many_login_attempts"]
+
+
+async def test_parallel_passwords_reveal_no_more_than_the_limit(pg_house: House) -> None:
+    """L2: fifty at once, from as many origins."""
+    await pg_house.visitor().join()
+    outcomes = await asyncio.gather(
+        *(pg_house.visitor(f"198.51.100.{n}").log_in(password=f"wrong {n}") for n in range(50))
+    )
+
+    assert spread(list(outcomes)) == {"email_password_mismatch": 5, "too_many_login_attempts": 45}
+
+
+async def test_without_its_database_nothing_is_judged(house: House) -> None:
+    """L2: no counter, no answer."""
+    ada = await at_the_second_factor(house)
+    visit = await ada.visit()
+    house.flows = make_flows(_Away(house.db), house.factors, house.clock)
+
+    with pytest.raises(Unavailable):
+        await house.flows.login.log_in(visit, ADA, "wrong")
+    with pytest.raises(Unavailable):
+        await house.flows.authenticate.authenticate(visit, ada.wrong_otp())
+
+
+class _Away(Database):
+    """A database that has gone away."""
+
+    def __init__(self, db: Database) -> None:
+        self.__dict__.update(db.__dict__)
+
+    async def find(self, *_: Any, **__: Any) -> Any:
+        raise Unavailable("away")
+
+    async def apply(self, *_: Any, **__: Any) -> Any:
+        raise Unavailable("away")
+
+
+# The pool that hashes
+
+
+async def test_a_full_queue_turns_passwords_away(house: House) -> None:
+    """Beyond the queue: Unavailable, which is 503 with Retry-After."""
+    hasher = PasswordHasher(queue=2, threads=1)
+    outcomes = await asyncio.gather(
+        *(hasher.verify("x", None) for _ in range(5)), return_exceptions=True
+    )
+
+    assert [type(outcome) for outcome in outcomes] == [bool] * 3 + [Unavailable] * 2
+    refusal = outcomes[-1]
+    assert isinstance(refusal, Unavailable)
+    assert refusal.retry_after == timedelta(seconds=1)
+    assert await hasher.verify("x", None) is False
+    hasher.close()
+
+
+async def test_the_event_loop_goes_on_while_passwords_are_hashed() -> None:
+    hasher = PasswordHasher(queue=100, threads=1)
+    work = asyncio.gather(*(hasher.hash("x") for _ in range(10)))
+    turns = 0
+    while not work.done():
+        await asyncio.sleep(0)
+        turns += 1
+    hasher.close()
+
+    assert turns > 100
+
+
+async def test_passwords_are_hashed_as_owasp_says() -> None:
+    hasher = PasswordHasher(queue=1)
+    hashed = await hasher.hash("correct-horse-9")
+    hasher.close()
+
+    assert hashed.startswith("$argon2id$v=19$m=19456,t=2,p=1$")
+
+
+async def test_a_damaged_hash_is_a_wrong_password() -> None:
+    hasher = PasswordHasher(queue=1)
+    assert await hasher.verify("x", "damaged") is False
+    hasher.close()

@@ -1,0 +1,429 @@
+"""The register: whatever dies at whatever moment, only what is written down counts."""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from contextlib import suppress
+
+import pytest
+from sqlalchemy import select
+
+from services.session.domain.register import Intent, Pending
+from services.session.domain.stages import Stage
+from services.session.flows.outcomes import Outcome, Refused, Shown, Standing, Visit
+from services.session.store.tables import dead_authenticators
+from shared.database import Statement
+from shared.errors import Unavailable
+from tests.session.house import (
+    Crash,
+    Cut,
+    House,
+    Visitor,
+    faults_of,
+    second_replica,
+    unavailable,
+)
+
+Attempt = Callable[[House, Visit, str], Awaitable[Outcome]]
+
+
+async def activate(house: House, visit: Visit, code: str) -> Outcome:
+    return await house.flows.authenticators.activate_totp(visit, code)
+
+
+async def deactivate(house: House, visit: Visit, _code: str) -> Outcome:
+    return await house.flows.authenticators.deactivate_totp(visit)
+
+
+# The steps of a change are: mark the register, call the factor, write the register clean.
+
+
+async def dies_after_the_mark(house: House, attempt: Attempt, visit: Visit, code: str) -> None:
+    with pytest.raises(Crash):
+        await attempt(house.mortal(1), visit, code)
+
+
+async def dies_before_the_call(house: House, attempt: Attempt, visit: Visit, code: str) -> None:
+    cut_call(house, attempt, Cut.BEFORE)
+    with pytest.raises(Unavailable):
+        await attempt(house, visit, code)
+
+
+async def dies_during_the_call(house: House, attempt: Attempt, visit: Visit, code: str) -> None:
+    cut_call(house, attempt, Cut.AFTER)
+    with pytest.raises(Unavailable):
+        await attempt(house, visit, code)
+
+
+async def dies_before_the_last_write(
+    house: House, attempt: Attempt, visit: Visit, code: str
+) -> None:
+    with pytest.raises(Crash):
+        await attempt(house.mortal(1, at_once=False), visit, code)
+
+
+async def dies_before_it_answers(house: House, attempt: Attempt, visit: Visit, code: str) -> None:
+    with pytest.raises(Crash):
+        await attempt(house.mortal(2), visit, code)
+
+
+HALF_DONE = [
+    dies_after_the_mark,
+    dies_before_the_call,
+    dies_during_the_call,
+    dies_before_the_last_write,
+]
+DEATHS = [*HALF_DONE, dies_before_it_answers]
+Death = Callable[[House, Attempt, Visit, str], Awaitable[None]]
+
+
+def cut_call(house: House, attempt: Attempt, where: Cut) -> None:
+    """Break the one call of the change."""
+    method, part = ("POST", "complete") if attempt is activate else ("DELETE", "authenticators")
+    house.wire.cut(method, part, where)
+
+
+async def ready_to_activate(house: House) -> tuple[Visitor, Visit, str]:
+    ada = await house.visitor().join()
+    await ada.reauthenticate()
+    await ada.show_totp()
+    return ada, await ada.visit(), ada.otp()
+
+
+async def ready_to_remove(house: House) -> tuple[Visitor, Visit, str]:
+    ada = await (await house.visitor().join()).protect()
+    await ada.reauthenticate()
+    return ada, await ada.visit(), ""
+
+
+async def consistent(house: House) -> bool:
+    """Tell whether register and factor agree, and the register is clean, once all is swept."""
+    house.clock.turn(minutes=2)
+    await house.sweeps.repair_registers()
+    house.clock.turn(minutes=2)
+    await house.sweeps.collect_dead()
+    left = await house.db.all(Statement(select(*dead_authenticators.c)))
+    clean = (await house.user()).register_pending is None
+    return clean and not left and await house.registered() == await house.enrolled()
+
+
+def standing(outcome: object) -> Standing:
+    assert isinstance(outcome, Standing), outcome
+    return outcome
+
+
+# A crash after each step of an activation, and then …
+
+
+@pytest.mark.parametrize("death", HALF_DONE)
+async def test_after_a_crashed_activation_a_login_needs_no_second_factor(
+    house: House, death: Death
+) -> None:
+    """What was half made is dead: the person never saw it succeed."""
+    ada, visit, code = await ready_to_activate(house)
+    await death(house, activate, visit, code)
+
+    assert standing(await ada.elsewhere().log_in()).visit.authenticated
+    assert await house.registered() == []
+    assert await consistent(house)
+
+
+async def test_after_an_unanswered_activation_a_login_needs_the_second_factor(
+    house: House,
+) -> None:
+    """What was written down counts, whether or not the person was told."""
+    ada, visit, code = await ready_to_activate(house)
+    await dies_before_it_answers(house, activate, visit, code)
+    other = ada.elsewhere()
+
+    assert standing(await other.log_in()).visit.pending == "mfa_authenticate"
+    house.clock.turn(seconds=30)
+    assert standing(await other.authenticate(other.otp())).visit.authenticated
+    assert await consistent(house)
+
+
+@pytest.mark.parametrize("death", HALF_DONE)
+async def test_after_a_crashed_activation_another_one_works(house: House, death: Death) -> None:
+    """… with a new secret, and one authenticator is the outcome."""
+    ada, visit, code = await ready_to_activate(house)
+    await death(house, activate, visit, code)
+    await ada.show_totp()
+
+    assert isinstance(await ada.activate(ada.otp()), Shown)
+    assert len(await house.registered()) == 1
+    assert await consistent(house)
+
+
+async def test_after_an_unanswered_activation_there_is_one_already(house: House) -> None:
+    ada, visit, code = await ready_to_activate(house)
+    await dies_before_it_answers(house, activate, visit, code)
+
+    assert faults_of(await ada.activate(code)) == ["incorrect_code"]
+    shown = await ada.show_totp()
+    assert isinstance(shown, Shown)
+    assert shown.status == 200
+    assert await consistent(house)
+
+
+@pytest.mark.parametrize("death", DEATHS)
+async def test_after_a_crashed_activation_a_removal_works(house: House, death: Death) -> None:
+    ada, visit, code = await ready_to_activate(house)
+    await death(house, activate, visit, code)
+
+    assert await ada.deactivate() == Shown()
+    assert await house.registered() == []
+    assert standing(await ada.elsewhere().log_in()).visit.authenticated
+    assert await consistent(house)
+
+
+@pytest.mark.parametrize("death", DEATHS)
+async def test_after_a_crashed_activation_the_sweeps_set_it_right(
+    house: House, death: Death
+) -> None:
+    _, visit, code = await ready_to_activate(house)
+    await death(house, activate, visit, code)
+
+    assert await consistent(house)
+
+
+# A crash after each step of a removal, and then …
+
+
+@pytest.mark.parametrize("death", DEATHS)
+async def test_after_a_crashed_removal_a_login_needs_no_second_factor(
+    house: House, death: Death
+) -> None:
+    """A removal that was begun is carried on."""
+    ada, visit, code = await ready_to_remove(house)
+    await death(house, deactivate, visit, code)
+
+    assert standing(await ada.elsewhere().log_in()).visit.authenticated
+    assert await house.registered() == await house.enrolled() == []
+    assert await consistent(house)
+
+
+@pytest.mark.parametrize("death", DEATHS)
+async def test_after_a_crashed_removal_an_activation_works(house: House, death: Death) -> None:
+    ada, visit, code = await ready_to_remove(house)
+    await death(house, deactivate, visit, code)
+    await ada.elsewhere().log_in()
+    await ada.show_totp()
+
+    assert isinstance(await ada.activate(ada.otp()), Shown)
+    assert len(await house.registered()) == 1
+    assert await consistent(house)
+
+
+@pytest.mark.parametrize("death", DEATHS)
+async def test_after_a_crashed_removal_another_one_works(house: House, death: Death) -> None:
+    ada, visit, code = await ready_to_remove(house)
+    await death(house, deactivate, visit, code)
+
+    assert await ada.deactivate() == Shown()
+    assert await house.registered() == await house.enrolled() == []
+    assert await consistent(house)
+
+
+@pytest.mark.parametrize("death", DEATHS)
+async def test_after_a_crashed_removal_the_sweeps_set_it_right(house: House, death: Death) -> None:
+    _, visit, code = await ready_to_remove(house)
+    await death(house, deactivate, visit, code)
+
+    assert await consistent(house)
+    assert await house.registered() == []
+
+
+# A dirty register, and a factor that is away
+
+
+@pytest.mark.parametrize("death", HALF_DONE)
+async def test_nobody_gets_past_a_dirty_register_while_the_factor_is_away(
+    house: House, death: Death
+) -> None:
+    """O4: neither a login nor the next step of one passes on a guess."""
+    ada, visit, code = await ready_to_remove(house)
+    waiting = ada.elsewhere()
+    await waiting.log_in()
+    await death(house, deactivate, visit, code)
+    for attempt in (ada.elsewhere().log_in(), waiting.authenticate(waiting.otp())):
+        house.wire.cut("DELETE", "authenticators", Cut.BEFORE)
+        assert await unavailable(attempt)
+
+    assert (await house.user()).register_pending is not None
+
+
+async def test_a_login_that_waits_ends_when_its_second_factor_goes(house: House) -> None:
+    """O6: a removal changes the factor epoch, and with it ends the login."""
+    ada, visit, code = await ready_to_remove(house)
+    waiting = ada.elsewhere()
+    await waiting.log_in()
+    late = await waiting.visit()
+    await deactivate(house, visit, code)
+
+    refused = await house.flows.authenticate.authenticate(late, waiting.otp())
+    assert not isinstance(refused, Standing)
+
+
+async def test_a_factor_that_lost_its_data_turns_nobodys_second_factor_off(house: House) -> None:
+    """O4: a repair takes out what was pending, and believes no factor that has nothing."""
+    ada, _, code = await ready_to_activate(house)
+    await ada.activate(code)
+    account = await house.account()
+    (registered,) = await house.registered()
+    await house.totp.remove(account.id, registered)
+    half_made = Pending(intent=Intent.ADD, type="totp", id="half-made")
+    await house.store.write(house.store.mark_register(account, half_made, house.clock()))
+
+    assert standing(await ada.elsewhere().log_in()).visit.pending is Stage.MFA_AUTHENTICATE
+    assert await house.registered() == [registered]
+
+
+async def test_sweeps_leave_alone_what_is_under_way(house: House) -> None:
+    """A register is dirty during every change; only after a minute has somebody died."""
+    _, visit, code = await ready_to_remove(house)
+    await dies_after_the_mark(house, deactivate, visit, code)
+
+    assert await house.sweeps.repair_registers() == 0
+    house.clock.turn(minutes=1)
+    assert await house.sweeps.repair_registers() == 1
+
+
+async def test_a_sweep_asks_again_while_the_factor_is_away(house: House) -> None:
+    """After one minute, two, four, up to an hour."""
+    ada, visit, code = await ready_to_activate(house)
+    await dies_during_the_call(house, activate, visit, code)
+    await ada.elsewhere().log_in()
+    waits = []
+    for _ in range(9):
+        house.wire.cut("DELETE", "authenticators", Cut.BEFORE)
+        asked, minutes = len(house.wire.requests), 0
+        while len(house.wire.requests) == asked:
+            house.clock.turn(minutes=1)
+            minutes += 1
+            await house.sweeps.collect_dead()
+        waits.append(minutes)
+    house.clock.turn(hours=1)
+
+    assert waits == [1, 2, 4, 8, 16, 32, 60, 60, 60]
+    assert await house.sweeps.collect_dead() == 1
+
+
+async def test_a_sweep_does_not_stop_at_a_register_that_it_cannot_repair(house: House) -> None:
+    _, visit, code = await ready_to_remove(house)
+    await dies_after_the_mark(house, deactivate, visit, code)
+    house.clock.turn(minutes=1)
+    house.wire.cut("DELETE", "authenticators", Cut.BEFORE)
+
+    assert await house.sweeps.repair_registers() == 0
+    assert (await house.user()).register_pending is not None
+
+
+# Races, over two processes of each service
+
+
+@pytest.mark.parametrize("where", Cut)
+async def test_a_login_during_a_half_finished_activation(pg_house: House, where: Cut) -> None:
+    """The login takes the register over; the activation that comes too late does not count."""
+    ada, visit, code = await ready_to_activate(pg_house)
+    held = pg_house.wire.hold("POST", "complete", where)
+    async with second_replica(pg_house) as replica:
+        activation = asyncio.create_task(activate(pg_house, visit, code))
+        await held.arrived.wait()
+        other = ada.elsewhere(house=replica)
+        assert standing(await other.log_in()).visit.authenticated
+        held.go_on.set()
+        # Its authenticator was removed under it (then the code is refused), or made after that.
+        with suppress(Unavailable):
+            assert faults_of(await activation) == ["incorrect_code"]
+
+    assert await pg_house.registered() == []
+    assert await consistent(pg_house)
+
+
+async def test_of_two_activations_one_counts(pg_house: House) -> None:
+    """Two sessions, two secrets, one account: at most one authenticator is the outcome."""
+    ada, visit, code = await ready_to_activate(pg_house)
+    async with second_replica(pg_house) as replica:
+        other = ada.elsewhere(house=replica)
+        await other.log_in()
+        await other.reauthenticate()
+        await other.show_totp()
+        outcomes = await asyncio.gather(
+            activate(pg_house, visit, code),
+            activate(replica, await other.visit(), other.otp()),
+            return_exceptions=True,
+        )
+
+    assert sum(isinstance(outcome, Shown) for outcome in outcomes) <= 1
+    assert all(isinstance(o, Shown | Refused | Unavailable) for o in outcomes)
+    registered = await pg_house.registered()
+    assert len(registered) == sum(isinstance(outcome, Shown) for outcome in outcomes)
+    assert await consistent(pg_house)
+
+
+async def test_one_activation_asked_for_twice_makes_one_authenticator(pg_house: House) -> None:
+    _, visit, code = await ready_to_activate(pg_house)
+    async with second_replica(pg_house) as replica:
+        outcomes = await asyncio.gather(
+            *(activate(house, visit, code) for house in (pg_house, replica) * 3),
+            return_exceptions=True,
+        )
+
+    assert sum(isinstance(outcome, Shown) for outcome in outcomes) <= 1
+    assert all(isinstance(o, Shown | Refused | Unavailable) for o in outcomes)
+    assert len(await pg_house.registered()) <= 1
+    assert await consistent(pg_house)
+
+
+async def test_two_removals_end_in_one(pg_house: House) -> None:
+    _, visit, code = await ready_to_remove(pg_house)
+    async with second_replica(pg_house) as replica:
+        outcomes = await asyncio.gather(
+            *(deactivate(house, visit, code) for house in (pg_house, replica) * 3),
+            return_exceptions=True,
+        )
+
+    assert Shown() in outcomes
+    assert all(o == Shown() or isinstance(o, Unavailable) for o in outcomes)
+    assert await pg_house.registered() == await pg_house.enrolled() == []
+    assert await consistent(pg_house)
+
+
+@pytest.mark.parametrize("where", Cut)
+async def test_a_removal_that_was_overtaken_by_a_login_succeeds(
+    pg_house: House, where: Cut
+) -> None:
+    """The login carried the removal on: gone is gone."""
+    ada, visit, code = await ready_to_remove(pg_house)
+    held = pg_house.wire.hold("DELETE", "authenticators", where)
+    async with second_replica(pg_house) as replica:
+        removal = asyncio.create_task(deactivate(pg_house, visit, code))
+        await held.arrived.wait()
+        assert standing(await ada.elsewhere(house=replica).log_in()).visit.authenticated
+        held.go_on.set()
+        assert await removal == Shown()
+
+    assert await consistent(pg_house)
+
+
+async def test_logins_and_changes_at_once_leave_everything_in_agreement(pg_house: House) -> None:
+    ada = await (await pg_house.visitor().join()).protect()
+    await ada.reauthenticate()
+
+    async def change() -> None:
+        for _ in range(3):
+            with suppress(Unavailable):
+                await ada.deactivate()
+            with suppress(Unavailable):
+                await ada.show_totp()
+                await ada.activate(ada.otp())
+
+    async def log_in(house: House) -> None:
+        for _ in range(5):
+            with suppress(Unavailable):
+                await ada.elsewhere(house=house).log_in()
+
+    async with second_replica(pg_house) as replica:
+        await asyncio.gather(change(), *(log_in(house) for house in (pg_house, replica)))
+
+    assert await consistent(pg_house)
+    assert len(await pg_house.registered()) <= 1

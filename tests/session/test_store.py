@@ -1,0 +1,190 @@
+"""What the store promises, on both databases."""
+
+import asyncio
+from dataclasses import replace
+from datetime import timedelta
+
+import pytest
+from sqlalchemy import select
+
+from services.session.domain.limits import Limit
+from services.session.domain.mails import Mail, MailKind
+from services.session.events import MailGivenUp
+from services.session.flows import build_mails
+from services.session.store import MailStore, Store, statements
+from services.session.store.tables import attempts, mails, metadata, sessions
+from shared.cipher import CannotOpen, Cipher, KeyRing
+from shared.clock import to_micros
+from shared.database import Database, Statement, step
+from shared.migrations import differences
+from tests.session.house import RING, START, House
+
+LETTER = Mail(
+    id="m1", kind=MailKind.VERIFICATION_CODE, to="ada@example.org", facts={"code": "BCDF-GHJK"}
+)
+LEASE = timedelta(minutes=2)
+
+
+@pytest.fixture
+def box(house: House) -> MailStore:
+    return build_mails(house.db, RING)
+
+
+async def test_the_migrations_lead_to_the_tables_of_the_store(house: House) -> None:
+    assert await asyncio.to_thread(differences, house.urls[0], metadata) == []
+
+
+# Mails
+
+
+async def test_mails_are_sealed(house: House, box: MailStore) -> None:
+    """D1: neither the code nor the address can be read from the database."""
+    await house.store.write(box.due(LETTER, START))
+    (row,) = await house.db.all(Statement(select(*mails.c)))
+
+    assert b"BCDF" not in row.sealed
+    assert b"ada" not in row.sealed
+    due = await box.take(START, LEASE)
+    assert due is not None
+    assert (due.mail, due.attempts, due.created_at) == (LETTER, 1, START)
+    assert "BCDF" not in repr(due)
+
+
+async def test_a_mail_that_was_tampered_with_does_not_open(house: House, box: MailStore) -> None:
+    other = MailStore(house.db, Cipher(KeyRing("k1", {"k1": bytes(32)}), "session.mail"))
+    await house.store.write(other.due(LETTER, START))
+
+    with pytest.raises(CannotOpen):
+        await box.take(START, LEASE)
+
+
+async def test_a_mail_is_taken_by_one_worker_at_a_time(house: House, box: MailStore) -> None:
+    for number in range(5):
+        await house.store.write(box.due(replace(LETTER, id=f"m{number}"), START))
+    taken = await asyncio.gather(*(box.take(START, LEASE) for _ in range(8)))
+
+    ids = [due.mail.id for due in taken if due is not None]
+    assert sorted(ids) == sorted(set(ids))
+    assert len(ids) >= 1
+    while (due := await box.take(START, LEASE)) is not None:
+        ids.append(due.mail.id)
+    assert sorted(ids) == [f"m{number}" for number in range(5)]
+
+
+async def test_a_mail_whose_worker_died_is_due_again(house: House, box: MailStore) -> None:
+    """At least once, and recognisable as the same."""
+    await house.store.write(box.due(LETTER, START))
+    first = await box.take(START, LEASE)
+    none = await box.take(START + LEASE - timedelta(seconds=1), LEASE)
+    again = await box.take(START + LEASE, LEASE)
+
+    assert first is not None
+    assert none is None
+    assert again is not None
+    assert (again.message_id, again.attempts) == (first.message_id, 2)
+
+
+async def test_a_mail_can_be_put_back_sent_and_given_up(house: House, box: MailStore) -> None:
+    await house.store.write(box.due(LETTER, START))
+    await box.take(START, LEASE)
+    await box.put_back("m1", START + timedelta(seconds=5))
+    assert await box.take(START + timedelta(seconds=4), LEASE) is None
+    assert await box.take(START + timedelta(seconds=5), LEASE) is not None
+    await box.give_up("m1", MailGivenUp(user_id=None, kind="verification_code", attempts=2))
+    await box.sent("m1")
+
+    assert await house.db.all(Statement(select(*mails.c))) == []
+    assert await house.events() == ["mail_given_up"]
+
+
+# Counters
+
+
+async def test_a_counter_refuses_at_its_limit_and_begins_anew(house: House) -> None:
+    limit = Limit(3, timedelta(minutes=1))
+
+    async def count(after: float = 0) -> bool:
+        moment = START + timedelta(seconds=after)
+        return await house.store.write(house.store.count(b"key", limit, moment)) is not None
+
+    assert [await count() for _ in range(5)] == [True, True, True, False, False]
+    assert not await count(59.9)
+    assert [await count(60) for _ in range(4)] == [True, True, True, False]
+
+
+async def test_parallel_counting_loses_nothing(pg_house: House) -> None:
+    limit = Limit(10, timedelta(minutes=1))
+    counted = await asyncio.gather(
+        *(pg_house.store.write(pg_house.store.count(b"key", limit, START)) for _ in range(40))
+    )
+
+    assert sum(row is not None for row in counted) == 10
+
+
+async def test_what_one_limit_refuses_is_not_counted_by_the_other(house: House) -> None:
+    for number in range(10):
+        steps = house.store.count_password_failure(f"p{number}@example.org", "192.0.2.1", START)
+        assert await house.store.write(*steps) is not None
+    steps = house.store.count_password_failure("q@example.org", "192.0.2.1", START)
+
+    assert await house.store.write(*steps) is None
+    assert not (await house.store.find_by_address("q@example.org", "192.0.2.9", START)).limited
+    assert len(await house.db.all(Statement(select(attempts.c.count)))) == 11
+
+
+# What is over
+
+
+async def test_what_is_over_is_deleted_and_nothing_else(house: House) -> None:
+    ada = await house.visitor().join()
+    await house.visitor().log_in("nobody@example.org", "wrong")
+    await house.visitor().sign_up("bob@example.org")
+    assert await house.sweeps.delete_expired() == 0
+    house.clock.turn(minutes=15)
+
+    assert await house.sweeps.delete_expired() == 1
+    left = await house.db.all(Statement(select(sessions.c.authenticated_at)))
+    assert [row.authenticated_at is not None for row in left] == [True]
+    assert await house.db.all(Statement(select(attempts.c.count))) == []
+    assert (await ada.visit()).authenticated
+
+
+async def test_expired_rows_are_deleted_in_batches(house: House) -> None:
+    add = Statement(attempts.insert())
+    for number in range(1201):
+        await house.db.apply(
+            step(add, key_hash=number.to_bytes(4, "big"), count=1, window_ends_at=to_micros(START))
+        )
+
+    assert await house.sweeps.delete_expired() == 3
+    assert await house.db.all(Statement(select(attempts.c.count))) == []
+
+
+# Growth
+
+
+@pytest.mark.parametrize("statement", ["FIND_SESSION", "FIND_BY_ADDRESS", "FIND_ACCOUNT"])
+async def test_reads_go_by_an_index(pg_house: House, statement: str) -> None:
+    """A login costs the same among a million accounts."""
+    sql = getattr(statements, statement).sql("postgresql").text
+    plan = await explain(pg_house.db, sql)
+
+    assert "Seq Scan" not in plan
+
+
+async def explain(db: Database, sql: str) -> str:
+    """Return how PostgreSQL would run a statement if tables were large, whatever the values."""
+    backend = db._backend
+    async with backend._own_connection() as connection:  # type: ignore[attr-defined]
+        await connection.execute(
+            "SET enable_seqscan = off; SET plan_cache_mode = force_generic_plan"
+        )
+        await connection.execute(f"PREPARE look AS {sql}")
+        count = sql.count("$") and max(int(part[0]) for part in sql.split("$")[1:])
+        values = ", ".join(["NULL"] * count)
+        rows = await connection.fetch(f"EXPLAIN EXECUTE look({values})")
+        return "\n".join(row[0] for row in rows)
+
+
+def test_a_store_is_nothing_but_its_database(house: House) -> None:
+    assert vars(Store(house.db)) == {"_db": house.db}

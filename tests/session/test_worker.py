@@ -1,0 +1,275 @@
+"""Mail that is due goes out at least once, recognisable as the same, and is never forgotten."""
+
+import asyncio
+import sqlite3
+from collections.abc import AsyncIterator
+from contextlib import closing
+from datetime import UTC, datetime, timedelta
+from email.message import EmailMessage
+from pathlib import Path
+
+import pytest
+import pytest_asyncio
+
+from services.session.domain.mails import Mail, MailKind
+from services.session.flows import build_mails
+from services.session.flows.delivery import KEEP_TRYING, LEASE, Delivery, pause_after
+from services.session.gateway.postbox import Inbox, Postbox, Undeliverable
+from services.session.store import MailStore
+from services.session.worker import register
+from shared.cipher import KeyRing
+from shared.database import Database
+from shared.errors import Unavailable
+from shared.migrations import migrate
+from shared.outbox import Outbox
+from shared.worker import background, create_celery
+from tests.journeys.person import Person
+from tests.journeys.suite import InProcess, in_process
+from tests.suites import until
+
+RING = KeyRing(primary="k", keys={"k": bytes(32)})
+NOON = datetime(2026, 3, 14, 12, tzinfo=UTC)
+CODE = "BCDF-GHJK"
+
+
+class Hands:
+    """A clock that stands still until it is moved."""
+
+    def __init__(self) -> None:
+        self.now = NOON
+
+    def __call__(self) -> datetime:
+        return self.now
+
+
+class Died(BaseException):
+    """The process ended, as far as the mail can tell."""
+
+
+class Carrier:
+    """A postbox that keeps what it takes, after failing as often as it is told."""
+
+    def __init__(self, *failures: BaseException) -> None:
+        self.failures = list(failures)
+        self.taken: list[EmailMessage] = []
+        self.tried: list[str] = []
+
+    async def deliver(self, message: EmailMessage) -> None:
+        self.tried.append(message["Message-ID"])
+        if self.failures:
+            raise self.failures.pop(0)
+        self.taken.append(message)
+
+
+@pytest_asyncio.fixture
+async def db(database_url: str) -> AsyncIterator[Database]:
+    migrate(database_url, "services.session.migrations")
+    database = Database(database_url, source="session")
+    await database.connect()
+    yield database
+    await database.close()
+
+
+@pytest.fixture
+def mails(db: Database) -> MailStore:
+    return build_mails(db, RING)
+
+
+@pytest.fixture
+def clock() -> Hands:
+    return Hands()
+
+
+def delivery(mails: MailStore, postbox: Postbox, clock: Hands) -> Delivery:
+    return Delivery(
+        mails=mails,
+        postbox=postbox,
+        clock=clock,
+        sender="no-reply@login.example.org",
+        public_url="https://login.example.org",
+    )
+
+
+async def owe(db: Database, mails: MailStore, *, id: str = "m1", at: datetime = NOON) -> None:
+    mail = Mail(
+        id=id,
+        kind=MailKind.VERIFICATION_CODE,
+        to=f"{id}@example.org",
+        facts={"code": CODE},
+    )
+    await db.apply(mails.due(mail, at))
+
+
+async def test_what_is_due_goes_out_once(db: Database, mails: MailStore, clock: Hands) -> None:
+    carrier = Carrier()
+    for number in range(9):
+        await owe(db, mails, id=f"m{number}")
+
+    for _ in range(2):
+        await delivery(mails, carrier, clock).deliver_due()
+        clock.now += 2 * LEASE
+
+    assert sorted(message["To"] for message in carrier.taken) == [
+        f"m{number}@example.org" for number in range(9)
+    ]
+
+
+async def test_what_is_not_due_waits(db: Database, mails: MailStore, clock: Hands) -> None:
+    carrier = Carrier()
+    await owe(db, mails, at=NOON + timedelta(seconds=1))
+
+    await delivery(mails, carrier, clock).deliver_due()
+
+    assert carrier.taken == []
+
+
+async def test_a_mail_that_fails_goes_out_later_as_the_same_mail(
+    db: Database, mails: MailStore, clock: Hands
+) -> None:
+    carrier = Carrier(Unavailable("away"), ValueError("a fault of ours"))
+    await owe(db, mails)
+    sending = delivery(mails, carrier, clock)
+
+    await sending.deliver_due()
+    await sending.deliver_due()
+    tried_at_once = len(carrier.tried)
+    for attempts in (1, 2):
+        clock.now += pause_after(attempts)
+        await sending.deliver_due()
+
+    assert tried_at_once == 1
+    assert len(carrier.taken) == 1
+    assert len(carrier.tried) == 3
+    assert len(set(carrier.tried)) == 1
+
+
+async def test_a_mail_whose_sender_died_goes_out_again_as_the_same_mail(
+    db: Database, mails: MailStore, clock: Hands
+) -> None:
+    """At least once: nobody knows whether it had left, so it leaves again, with its Message-ID."""
+    carrier = Carrier(Died())
+    await owe(db, mails)
+    with pytest.raises(BaseExceptionGroup):
+        await delivery(mails, carrier, clock).deliver_due()
+
+    await delivery(mails, carrier, clock).deliver_due()
+    before = len(carrier.taken)
+    clock.now += LEASE
+    await delivery(mails, carrier, clock).deliver_due()
+
+    assert (before, len(carrier.taken)) == (0, 1)
+    assert carrier.tried[0] == carrier.tried[1]
+
+
+async def test_two_workers_do_not_send_the_same_mail(
+    db: Database, mails: MailStore, clock: Hands
+) -> None:
+    carriers = [Carrier(), Carrier()]
+    for number in range(20):
+        await owe(db, mails, id=f"m{number}")
+
+    await asyncio.gather(*(delivery(mails, carrier, clock).deliver_due() for carrier in carriers))
+
+    sent = [message["To"] for carrier in carriers for message in carrier.taken]
+    assert len(sent) == len(set(sent)) == 20
+
+
+async def test_what_nobody_can_deliver_is_given_up_and_put_on_record(
+    db: Database, mails: MailStore, clock: Hands
+) -> None:
+    """D3: a mail that never leaves is an event, which does not say to whom."""
+    carrier = Carrier(Undeliverable("no such person"))
+    await owe(db, mails)
+
+    await delivery(mails, carrier, clock).deliver_due()
+
+    outbox = Outbox(db)
+    await outbox.number_batch(10)
+    (event,) = await outbox.pending(10)
+    assert event.type == "mfa.session.mail_given_up"
+    assert "example.org" not in event.data
+    clock.now += timedelta(days=1)
+    await delivery(mails, carrier, clock).deliver_due()
+    assert len(carrier.tried) == 1
+
+
+async def test_after_a_day_a_mail_is_given_up(db: Database, mails: MailStore, clock: Hands) -> None:
+    carrier = Carrier(*[Unavailable("away")] * 1000)
+    await owe(db, mails)
+
+    while clock.now < NOON + KEEP_TRYING + timedelta(hours=1):
+        await delivery(mails, carrier, clock).deliver_due()
+        clock.now += timedelta(minutes=15)
+
+    assert await mails.take(clock.now, LEASE) is None
+    assert 90 <= len(carrier.tried) <= 110
+
+
+def test_pauses_grow_and_stay_bounded() -> None:
+    pauses = [pause_after(attempts) for attempts in range(1, 200)]
+
+    assert pauses[0] == timedelta(seconds=5)
+    assert pauses == sorted(pauses)
+    assert pauses[-1] == timedelta(minutes=15)
+
+
+async def test_one_slow_recipient_does_not_hold_up_the_others(
+    db: Database, mails: MailStore, clock: Hands
+) -> None:
+    arrived = asyncio.Event()
+
+    class Slow(Carrier):
+        async def deliver(self, message: EmailMessage) -> None:
+            if message["To"] == "m0@example.org":
+                await arrived.wait()
+            await super().deliver(message)
+            if len(self.taken) == 4:
+                arrived.set()
+
+    for number in range(5):
+        await owe(db, mails, id=f"m{number}")
+    carrier = Slow()
+
+    await delivery(mails, carrier, clock).deliver_due()
+
+    assert carrier.taken[-1]["To"] == "m0@example.org"
+
+
+async def test_mails_wait_sealed(db: Database, mails: MailStore) -> None:
+    """D1: neither code nor address of a mail that waits can be read in the database."""
+    await owe(db, mails)
+
+    due = await mails.take(NOON, LEASE)
+
+    assert due is not None
+    assert CODE not in repr(due)
+
+
+async def test_the_worker_sends_mail_and_throws_away_what_is_over(tmp_path: Path) -> None:
+    async with in_process(tmp_path) as suite:
+        person = Person(suite=suite, client=suite.client("app"))
+        await person.client.post("auth/signup", person.credentials)
+        assert (await person.client.get("auth/session")).status == 401
+
+        # By the clock of the worker all of this is long over.
+        await asyncio.to_thread(_work_until_it_is_done, suite)
+
+        assert [message["To"] for message in Inbox(suite.settings.inbox).messages(10)] == [
+            person.email
+        ]
+        assert (await person.client.get("auth/session")).status == 410
+
+
+def _work_until_it_is_done(suite: InProcess) -> None:
+    path = suite.settings.session_database_url.get_secret_value().removeprefix("sqlite:///")
+    app = create_celery("redis://127.0.0.1:1/0", "test")
+    register(app, suite.settings)
+    work = background(app)
+    work.start()
+    try:
+        until(lambda: Inbox(suite.settings.inbox).messages(1), "the mail")
+        with closing(sqlite3.connect(path)) as database:
+            count = "SELECT count(*) FROM sessions"
+            until(lambda: database.execute(count).fetchone() == (0,), "the end of the session")
+    finally:
+        work.stop()
