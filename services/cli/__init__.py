@@ -1,0 +1,52 @@
+"""The `countersign` command.
+
+Each command is a module of its own and is imported when it is called, so that the supervisor
+stays small and an image with one factor needs no other factor's packages.
+"""
+
+from collections.abc import Sequence
+from importlib import import_module
+
+import click
+
+COMMANDS = {
+    "up": "Start the whole suite and keep it running.",
+    "serve": "Serve the HTTP API of one or several services.",
+    "worker": "Run the background work of one or several services.",
+    "migrate": "Bring the databases up to date.",
+    "keys": "Make and check the keys of the suite.",
+    "bus": "Declare the exchange and queues of the audit bus.",
+    "events": "Print what reached the audit ledger.",
+    "mail": "Print the development inbox.",
+    "doctor": "Say in plain words what is wrong with the configuration.",
+    "configuration": "Print every setting, as docs/configuration.md has them.",
+}
+"""Name and summary of each command; the module of that name has the command itself."""
+
+
+class Commands(click.Group):
+    """A group that imports a command only when it is called by name."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return list(COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        if cmd_name not in COMMANDS:
+            return None
+        command: click.Command = getattr(import_module(f"services.cli.{cmd_name}"), cmd_name)
+        return command
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        with formatter.section("Commands"):
+            formatter.write_dl(list(COMMANDS.items()))
+
+
+@click.group(cls=Commands, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(package_name="countersign")
+def countersign() -> None:
+    """Multi-factor authentication as a suite of small services."""
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Run the command that `arguments` (default: the process's own) ask for, and exit."""
+    countersign.main(args=arguments, prog_name="countersign")

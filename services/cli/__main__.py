@@ -1,0 +1,5 @@
+"""`python -m services.cli` is `countersign`."""
+
+from services.cli import main
+
+main()

@@ -1,0 +1,115 @@
+"""`countersign configuration`: every setting, as docs/configuration.md has them."""
+
+from collections.abc import Iterable, Iterator
+from datetime import timedelta
+from typing import Any
+
+import click
+from pydantic import SecretStr
+from pydantic.fields import FieldInfo
+
+from services.cli.environment import SERVICES, SETTINGS
+from services.cli.events import ReaderSettings
+from services.embedded import settings_class
+from shared.settings import ServiceSettings, parse_duration
+
+INTRODUCTION = """\
+# Configuration
+
+Written by `make docs` from the settings classes; do not edit.
+
+Settings come from the environment. Any setting `X` may be given as `X_FILE` instead, the path of a
+file with the value, which is how secrets are best handed over. Durations are `30s`, `5m`, `1h30m`,
+`14d` or seconds; lists are `totp,webauthn` or JSON. What cannot work is refused at the start, all
+of it at once; `countersign doctor` says the same, and whether keys fit each other and servers
+answer.
+
+A setting that django-allauth has keeps its name; where the default differs, both are given.
+`countersign up` makes up what is missing for a suite on one machine: keys and databases under
+`VAR_DIR`, a broker of its own, addresses from the ports. `deploy/development.env` is what
+`make run` adds to that.
+"""
+
+
+@click.command()
+def configuration() -> None:
+    """Print every setting with its default and effect, in Markdown."""
+    click.echo(document(), nl=False)
+
+
+def document() -> str:
+    """Return docs/configuration.md."""
+    return "\n".join((INTRODUCTION, *_sections()))
+
+
+def _sections() -> Iterator[str]:
+    own = [(s.name, f"`{s.default}`", s.description) for s in SETTINGS]
+    yield _table("The suite and its processes", "Where things are on one machine.", own)
+    classes = {service: settings_class(service) for service in SERVICES}
+    shared = set.intersection(*(set(kind.model_fields) for kind in classes.values()))
+    some = next(iter(classes.values()))
+    yield _table("Every service", "", _rows(some, shared))
+    for service, kind in classes.items():
+        yield _table(service, "", _rows(kind, kind.model_fields.keys() - shared))
+    yield _table("Reading the ledger", "For `countersign events`.", _rows(ReaderSettings, READER))
+
+
+READER = ReaderSettings.model_fields.keys() - ServiceSettings.model_fields.keys()
+
+
+def _rows(kind: type[ServiceSettings], names: Iterable[str]) -> list[tuple[str, str, str]]:
+    wanted = set(names)
+    return [
+        (name.upper(), _default(field), _effect(field))
+        for name, field in kind.model_fields.items()
+        if name in wanted
+    ]
+
+
+def _table(title: str, lead: str, rows: list[tuple[str, str, str]]) -> str:
+    lines = [f"## {title}", "", *([lead, ""] if lead else [])]
+    lines += ["| setting | default | effect |", "| --- | --- | --- |"]
+    lines += [f"| `{name}` | {default} | {effect} |" for name, default, effect in rows]
+    return "\n".join(lines) + "\n"
+
+
+def _default(field: FieldInfo) -> str:
+    if field.is_required():
+        return "required"
+    value = field.get_default(call_default_factory=True, validated_data={})
+    told = f"`{_plain(value)}`" if _plain(value) else "none"
+    extra = field.json_schema_extra
+    theirs = str(extra["allauth"]) if isinstance(extra, dict) and "allauth" in extra else None
+    return told if theirs is None or _same(theirs, value) else f"{told} (allauth: `{theirs}`)"
+
+
+def _same(theirs: str, value: Any) -> bool:
+    """Return whether a default of allauth, written as Python has it, is `value`."""
+    word = theirs.removesuffix(" (Django's)").lower().replace(", ", ",")
+    if isinstance(value, timedelta):
+        return parse_duration(word) == value if word[:1].isdigit() else False
+    return word.replace("none", "") == _plain(value).lower()
+
+
+def _effect(field: FieldInfo) -> str:
+    return " ".join((field.description or "").split()).replace("|", "\\|")
+
+
+def _plain(value: Any) -> str:
+    """Return a value as one would write it in the environment; what is not set is empty."""
+    if isinstance(value, bool):
+        return str(value).lower()
+    if isinstance(value, timedelta):
+        return _duration(int(value.total_seconds()))
+    if isinstance(value, SecretStr):  # a default is nobody's secret
+        return value.get_secret_value()
+    if isinstance(value, (tuple, frozenset)):
+        return ",".join(value if isinstance(value, tuple) else sorted(value))
+    return "" if value is None else str(value)
+
+
+def _duration(seconds: int) -> str:
+    for size, unit in ((86400, "d"), (3600, "h"), (60, "m")):
+        if seconds >= size and seconds % size == 0:
+            return f"{seconds // size}{unit}"
+    return f"{seconds}s"

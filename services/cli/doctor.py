@@ -1,0 +1,174 @@
+"""`countersign doctor`: what is wrong with a configuration, in plain words."""
+
+import asyncio
+import os
+from collections.abc import AsyncIterator, Awaitable, Iterator, Mapping, Sequence
+from importlib import import_module
+from ipaddress import ip_address
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import click
+from pydantic import SecretStr
+
+from services.cli.environment import OPERATOR, OTHERS, SERVICES, adopt, read, recall
+from services.cli.events import ReaderSettings
+from services.cli.failing import telling
+from services.embedded import create_apps, database_url, load_settings
+from shared.auth import PrivateKey, PublicKey, PublicKeys
+from shared.bus import topology
+from shared.database import Database
+from shared.errors import ConfigurationError, CountersignError
+from shared.settings import ServiceSettings, load
+
+PATIENCE = 5.0  # seconds that one part has to answer
+PAIRS = {"caller_key": "caller_keys", "event_key": "event_keys"}
+"""How the setting with a private key ends, and the setting that must list its public half."""
+
+
+@click.command()
+@click.option(
+    "--env-file",
+    type=click.Path(path_type=Path, exists=True, dir_okay=False),
+    help="Examine what `up` would be told with this file.",
+)
+@click.argument("services", nargs=-1, type=click.Choice(SERVICES))
+@telling
+def doctor(services: tuple[str, ...], env_file: Path | None) -> None:
+    """Say in plain words what is wrong with the configuration of SERVICES (default: all).
+
+    Exits with 1 if anything is.
+    """
+    problems = asyncio.run(_examine(services or SERVICES, env_file))
+    for problem in problems:
+        click.echo(f"- {problem}")
+    if problems:
+        raise SystemExit(1)
+    click.echo("Nothing is wrong: settings, keys, databases, broker, mail and public URL fit.")
+
+
+async def _examine(services: Sequence[str], env_file: Path | None) -> list[str]:
+    try:
+        suite = read(env_file) if env_file else recall()
+        adopt(suite)
+        settings = load_settings(services)
+        create_apps(settings)  # refuses what only shows when the parts are put together
+    except ConfigurationError as error:
+        return list(error.problems)
+    signers = settings
+    if {"OPERATOR_CALLER_KEY", "OPERATOR_CALLER_KEY_FILE"} & os.environ.keys():
+        signers = settings | {OPERATOR: load(ReaderSettings)}
+    found = [*unsafe_files(os.environ), *unfit_keys(signers), *odd_public_url(settings)]
+    found += [problem async for problem in absent_parts(settings)]
+    return found
+
+
+def unsafe_files(variables: Mapping[str, str]) -> Iterator[str]:
+    """Yield a sentence for each file with a secret that others on this machine can read."""
+    for name, value in sorted(variables.items()):
+        secret = name.endswith(("_KEY_FILE", "_KEYS_FILE", "_URL_FILE"))
+        if secret and Path(value).exists() and Path(value).stat().st_mode & OTHERS:
+            yield f"{name}: {value} is open to other users of this machine."
+
+
+def unfit_keys(settings: Mapping[str, ServiceSettings]) -> Iterator[str]:
+    """Yield a sentence for each private key whose signatures nobody would accept."""
+    fields = {
+        name: getattr(own, name) for own in settings.values() for name in type(own).model_fields
+    }
+    for ending, listing in PAIRS.items():
+        known = fields.get(listing)
+        if not isinstance(known, PublicKeys):
+            continue
+        for name, key in fields.items():
+            if not (name.endswith(ending) and isinstance(key, PrivateKey)):
+                continue
+            if known.get(key.id) != PublicKey(key.issuer, key.key.public_key()):
+                yield (
+                    f"{listing.upper()} does not list the public half of {name.upper()}; "
+                    "what that signs will be refused."
+                )
+
+
+def odd_public_url(settings: Mapping[str, ServiceSettings]) -> Iterator[str]:
+    """Yield a sentence for each reason why people could not safely use the public address."""
+    session = settings.get("session")
+    if session is None:
+        return
+    parts = urlsplit(str(getattr(session, "public_url", "")))
+    if parts.scheme not in ("http", "https") or not parts.hostname:
+        yield "PUBLIC_URL must be an address such as https://id.example.com."
+        return
+    if parts.path not in ("", "/") or parts.query or parts.fragment:
+        yield "PUBLIC_URL must end with its host and port: links and origins are made from it."
+    if parts.scheme == "http" and not _is_loopback(parts.hostname):
+        yield "PUBLIC_URL is not https: passwords and cookies would travel in the clear."
+    if session.countersign_development and not _is_loopback(parts.hostname):
+        yield (
+            "COUNTERSIGN_DEVELOPMENT is on for a public address: "
+            "whoever finds the inbox page can become anyone."
+        )
+
+
+async def absent_parts(settings: Mapping[str, ServiceSettings]) -> AsyncIterator[str]:
+    """Yield a sentence for each database, broker or mail server that does not take us."""
+    for service, own in settings.items():
+        name, url = f"{service.upper()}_DATABASE_URL", database_url(service, own)
+        if missing := _missing_file(url):
+            yield f"{name}: `countersign migrate` has yet to make {missing}."
+        elif trouble := await _trouble(_ask_database(url, service)):
+            yield f"{name}: the database does not answer ({trouble})."
+    for url in sorted({_secret(own, "broker_url") for own in settings.values()} - {""}):
+        if trouble := await _trouble(asyncio.to_thread(_ask_broker, url)):
+            yield f"BROKER_URL: the broker does not answer ({trouble})."
+    smtp = _secret(settings.get("session"), "smtp_url")
+    if smtp and (trouble := await _trouble(_ask_mail_server(smtp))):
+        yield f"SMTP_URL: the mail server does not answer ({trouble})."
+
+
+def _missing_file(url: str) -> str | None:
+    """Return the SQLite file that is not there; to ask for it would make it."""
+    path = url.removeprefix("sqlite:///")
+    return path if path != url and not Path(path).exists() else None
+
+
+async def _ask_database(url: str, service: str) -> None:
+    database = Database(url, source=service)
+    try:
+        await database.ping()
+    finally:
+        await database.close()
+
+
+def _ask_broker(url: str) -> None:
+    with topology.connection(url) as broker:
+        broker.connect()
+
+
+async def _ask_mail_server(url: str) -> None:
+    # Only session's image has what talks to a mail server.
+    await import_module("services.session.gateway.postbox").postbox_for(url, Path()).ping()
+
+
+async def _trouble(attempt: Awaitable[None]) -> str | None:
+    """Return what went wrong in words that hold no secret, or None."""
+    try:
+        await asyncio.wait_for(attempt, PATIENCE)
+    except CountersignError as error:
+        return error.detail or error.code
+    except Exception as error:
+        # The message of an unknown error may repeat the address, and with it a password.
+        return type(error).__name__
+    return None
+
+
+def _secret(settings: ServiceSettings | None, name: str) -> str:
+    value = getattr(settings, name, None)
+    return value.get_secret_value() if isinstance(value, SecretStr) else ""
+
+
+def _is_loopback(host: str) -> bool:
+    try:
+        return ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"

@@ -1,0 +1,18 @@
+"""`countersign migrate`: the databases as the code expects them."""
+
+import click
+
+from services.cli.environment import SERVICES, adopt, recall
+from services.cli.failing import telling
+from services.embedded import database_url, load_settings
+from shared import migrations
+
+
+@click.command()
+@click.argument("services", nargs=-1, type=click.Choice(SERVICES))
+@telling
+def migrate(services: tuple[str, ...]) -> None:
+    """Bring the databases of SERVICES (default: all) up to date. May run twice at once."""
+    adopt(recall())
+    for service, settings in load_settings(services or SERVICES).items():
+        migrations.migrate(database_url(service, settings), f"services.{service}.migrations")

@@ -1,0 +1,176 @@
+"""A configuration that cannot work is told so, in words that say what to do, and no secret."""
+
+import json
+import socket
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+
+import pytest
+from aiosmtpd.controller import Controller
+from aiosmtpd.handlers import Sink
+
+from services.cli import doctor, keys
+from services.cli.environment import SERVICES, read
+from services.embedded import database_url, load_settings
+from shared.bus import topology
+from shared.migrations import migrate
+from shared.settings import ServiceSettings
+from tests.cli.running import run
+
+Settings = Mapping[str, ServiceSettings]
+
+
+@pytest.fixture
+def variables(tmp_path: Path) -> dict[str, str]:
+    """What a suite on this machine is told, its keys made."""
+    keys.make(tmp_path / "keys")
+    return dict(
+        read(None, {"VAR_DIR": str(tmp_path), "BROKER_URL": "redis://127.0.0.1:1"}).variables
+    )
+
+
+def loaded(monkeypatch: pytest.MonkeyPatch, variables: Mapping[str, str]) -> Settings:
+    for name, value in variables.items():
+        monkeypatch.setenv(name, value)
+    return load_settings(SERVICES)
+
+
+@pytest.fixture
+def mail_server(unused_tcp_port: int) -> Iterator[str]:
+    controller = Controller(Sink(), hostname="127.0.0.1", port=unused_tcp_port)
+    controller.start()
+    yield f"smtp://127.0.0.1:{unused_tcp_port}"
+    controller.stop()
+
+
+def test_where_all_is_well_nothing_is_wrong(
+    variables: dict[str, str],
+    redis_url: str,
+    mail_server: str,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    variables |= {"BROKER_URL": redis_url, "SMTP_URL": mail_server}
+    for service, settings in loaded(monkeypatch, variables).items():
+        migrate(database_url(service, settings), f"services.{service}.migrations")
+
+    examined = run("doctor", **variables)
+
+    assert examined.stdout.startswith("Nothing is wrong"), examined.output
+    assert examined.exit_code == 0
+
+
+def test_everything_that_is_missing_is_told_at_once(tmp_path: Path) -> None:
+    examined = run("doctor", VAR_DIR=str(tmp_path), MFA_TOTP_PERIOD="soon", PUBLIC_URL="")
+
+    assert examined.exit_code == 1
+    for name in ("SESSION_DATABASE_URL", "TOTP_SEALING_KEYS", "EVENT_KEYS", "MFA_TOTP_PERIOD"):
+        assert f"- {name}" in examined.stdout
+
+
+def test_one_service_can_be_examined_alone(tmp_path: Path) -> None:
+    examined = run("doctor", "audit", VAR_DIR=str(tmp_path))
+
+    assert "AUDIT_DATABASE_URL" in examined.stdout
+    assert "TOTP" not in examined.stdout
+
+
+def test_parts_that_do_not_answer_are_told_without_their_passwords(
+    variables: dict[str, str], unused_tcp_port: int
+) -> None:
+    place = f"127.0.0.1:{unused_tcp_port}"
+    variables |= {
+        "BROKER_URL": f"redis://:canary@{place}/0",
+        "SMTP_URL": f"smtp://user:canary@{place}",
+        "TOTP_DATABASE_URL": f"postgresql://totp:canary@{place}/totp",
+    }
+
+    examined = run("doctor", **variables)
+
+    assert examined.exit_code == 1
+    assert "BROKER_URL: the broker does not answer" in examined.stdout
+    assert "SMTP_URL: the mail server does not answer" in examined.stdout
+    assert "TOTP_DATABASE_URL: the database does not answer" in examined.stdout
+    assert "`countersign migrate` has yet to make" in examined.stdout
+    assert "canary" not in examined.output
+
+
+def test_a_broker_that_only_listens_is_told(
+    variables: dict[str, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(topology, "ANSWER_WITHIN", 0.2)
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        url = f"redis://127.0.0.1:{silent.getsockname()[1]}/0"
+        examined = run("doctor", **(variables | {"BROKER_URL": url}))
+
+    assert "BROKER_URL: the broker does not answer" in examined.stdout
+
+
+def test_keys_that_fit_raise_no_word(
+    variables: dict[str, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    settings = loaded(monkeypatch, variables)
+
+    assert not list(doctor.unfit_keys(settings))
+    assert not list(doctor.unsafe_files(variables))
+
+
+@pytest.mark.parametrize(
+    ("listing", "setting"),
+    [
+        ("callers", "SESSION_CALLER_KEY"),
+        ("events", "SESSION_EVENT_KEY"),
+        ("events", "TOTP_EVENT_KEY"),
+    ],
+)
+def test_a_key_that_nobody_would_accept_is_told(
+    variables: dict[str, str],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    listing: str,
+    setting: str,
+) -> None:
+    path = tmp_path / "keys" / "public" / f"{listing}.json"
+    listed, issuer = json.loads(path.read_text()), setting.split("_", maxsplit=1)[0].lower()
+    path.write_text(
+        json.dumps({name: key for name, key in listed.items() if key["issuer"] != issuer})
+    )
+
+    (problem,) = doctor.unfit_keys(loaded(monkeypatch, variables))
+
+    assert setting in problem
+
+
+def test_a_key_file_that_others_can_read_is_told(variables: dict[str, str], tmp_path: Path) -> None:
+    (tmp_path / "keys" / "totp" / "sealing.json").chmod(0o644)
+
+    (problem,) = doctor.unsafe_files(variables)
+
+    assert "TOTP_SEALING_KEYS_FILE" in problem
+
+
+@pytest.mark.parametrize(
+    ("url", "development", "words"),
+    [
+        ("http://localhost:8000", "true", []),
+        ("https://id.example.com", "false", []),
+        ("http://id.example.com", "false", ["is not https"]),
+        ("https://id.example.com/path", "false", ["must end with its host"]),
+        ("https://id.example.com", "true", ["COUNTERSIGN_DEVELOPMENT"]),
+        ("http://[::1]:8000", "true", []),
+        ("id.example.com", "false", ["must be an address"]),
+    ],
+)
+def test_a_public_address_that_is_unsafe_is_told(
+    variables: dict[str, str],
+    monkeypatch: pytest.MonkeyPatch,
+    url: str,
+    development: str,
+    words: list[str],
+) -> None:
+    """N11: links and origins come from PUBLIC_URL, so it has to be right."""
+    variables |= {"PUBLIC_URL": url, "COUNTERSIGN_DEVELOPMENT": development}
+
+    told = list(doctor.odd_public_url(loaded(monkeypatch, variables)))
+
+    assert len(told) == len(words)
+    assert all(word in problem for word, problem in zip(words, told, strict=True))

@@ -1,0 +1,109 @@
+"""The keys of the suite: made once, private, and fitting each other."""
+
+import json
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner
+
+from services.cli.environment import KEY_FILES
+from services.cli.keys import find_problems, keys, make
+from shared import auth, cipher
+
+
+def test_all_keys_are_made_and_fit_each_other(tmp_path: Path) -> None:
+    """D1: each service seals under a key of its own, made at first start."""
+    make(tmp_path / "keys")
+
+    assert not list(find_problems(tmp_path / "keys"))
+
+
+def test_the_services_can_read_what_is_made(tmp_path: Path) -> None:
+    make(tmp_path)
+
+    callers = auth.PublicKeys.parse((tmp_path / "public/callers.json").read_text())
+    private = auth.PrivateKey.parse((tmp_path / "session/caller.json").read_text())
+    ring = cipher.KeyRing.parse((tmp_path / "totp/sealing.json").read_text())
+
+    assert {key.issuer for key in callers.values()} == {"session", "operator"}
+    assert private.issuer == "session"
+    assert ring.primary in ring.keys
+
+
+def test_nobody_else_on_the_machine_can_read_them(tmp_path: Path) -> None:
+    make(tmp_path / "keys")
+
+    for path in [tmp_path / "keys", *(tmp_path / "keys").rglob("*")]:
+        assert path.stat().st_mode & 0o077 == 0, path
+
+
+def test_keys_that_are_there_stay_as_they_are(tmp_path: Path) -> None:
+    make(tmp_path)
+    before = {name: (tmp_path / name).read_text() for name in KEY_FILES.values()}
+
+    assert make(tmp_path) == []
+    assert {name: (tmp_path / name).read_text() for name in KEY_FILES.values()} == before
+
+
+def test_a_public_key_of_before_a_rotation_stays(tmp_path: Path) -> None:
+    make(tmp_path)
+    old = json.loads((tmp_path / "public/events.json").read_text())
+    (tmp_path / "totp/event.json").unlink()
+
+    make(tmp_path)
+
+    new = json.loads((tmp_path / "public/events.json").read_text())
+    assert old.items() < new.items()
+    assert not list(find_problems(tmp_path))
+
+
+@pytest.mark.parametrize("name", sorted(KEY_FILES.values()))
+def test_a_missing_key_is_named(tmp_path: Path, name: str) -> None:
+    make(tmp_path)
+    (tmp_path / name).unlink()
+
+    assert any(name in problem for problem in find_problems(tmp_path))
+
+
+@pytest.mark.parametrize("name", sorted(KEY_FILES.values()))
+def test_a_key_that_others_can_read_is_named(tmp_path: Path, name: str) -> None:
+    make(tmp_path)
+    (tmp_path / name).chmod(0o640)
+
+    assert [problem for problem in find_problems(tmp_path) if name in problem]
+
+
+@pytest.mark.parametrize(
+    "content", ["", "[]", "{}", '{"kid": 1, "key": 2, "keys": 3}', '{"primary": "a", "keys": {}}']
+)
+def test_what_is_no_key_is_named(tmp_path: Path, content: str) -> None:
+    make(tmp_path)
+    private = [name for name in KEY_FILES.values() if not name.startswith("public")]
+    for name in private:
+        (tmp_path / name).write_text(content)
+
+    problems = list(find_problems(tmp_path))
+
+    assert all(any(name in problem for problem in problems) for name in private)
+
+
+def test_a_pair_that_does_not_fit_is_named(tmp_path: Path) -> None:
+    make(tmp_path)
+    listed = json.loads((tmp_path / "public/callers.json").read_text())
+    (tmp_path / "public/callers.json").write_text(
+        json.dumps({name: key for name, key in listed.items() if key["issuer"] != "session"})
+    )
+
+    assert [problem for problem in find_problems(tmp_path) if "session/caller.json" in problem]
+
+
+def test_the_commands_make_and_check(tmp_path: Path) -> None:
+    run = CliRunner()
+
+    missing = run.invoke(keys, ["check", "--dir", str(tmp_path / "keys")])
+    made = run.invoke(keys, ["init", "--dir", str(tmp_path / "keys")])
+    checked = run.invoke(keys, ["check", "--dir", str(tmp_path / "keys")])
+
+    assert (missing.exit_code, made.exit_code, checked.exit_code) == (1, 0, 0)
+    assert "countersign keys init" in missing.output
+    assert "fit each other" in checked.output

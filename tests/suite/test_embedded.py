@@ -1,0 +1,161 @@
+"""One command runs everything, in two processes and a broker, and nothing is lost when they die."""
+
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import httpx
+import psutil
+import pytest
+
+from shared.server import DRAIN
+from tests.suite.processes import processes, successor
+from tests.suites import ROOT, RunningSuite, is_up, running_suite, start_suite, until
+
+WEB, WORKER = "serve session totp audit", "worker session totp audit"
+PERSON = {"email": "ada@example.com", "password": "correct horse battery staple"}
+
+
+@pytest.fixture(scope="module")
+def own_suite(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningSuite]:
+    """A suite for these tests alone: they kill parts of it."""
+    with running_suite(tmp_path_factory.mktemp("embedded") / "var") as running:
+        yield running
+
+
+def sign_up(suite: RunningSuite, email: str) -> httpx.Response:
+    return httpx.post(
+        f"{suite.base_url}/_allauth/app/v1/auth/signup", json=PERSON | {"email": email}, timeout=30
+    )
+
+
+def test_it_is_one_process_for_requests_and_one_for_work(own_suite: RunningSuite) -> None:
+    assert set(processes(own_suite)) == {WEB, WORKER, "broker"}
+
+
+def test_both_processes_say_that_they_are_ready(own_suite: RunningSuite) -> None:
+    assert is_up(own_suite.url("SESSION_OPS_PORT"))
+    assert is_up(own_suite.url("SESSION_WORKER_OPS_PORT"))
+
+
+def test_the_factors_are_on_no_port(own_suite: RunningSuite) -> None:
+    with pytest.raises(httpx.ConnectError):
+        httpx.get(own_suite.url("TOTP_PORT"))
+
+
+@pytest.mark.parametrize("path", ["/docs", "/openapi.json", "/metrics", "/healthz", "/readyz"])
+def test_what_operators_see_is_not_on_the_public_port(own_suite: RunningSuite, path: str) -> None:
+    """D6: documentation, metrics and health are on a port of their own."""
+    assert httpx.get(f"{own_suite.base_url}{path}").status_code == 404
+
+
+def test_a_second_start_on_the_same_folder_says_so(own_suite: RunningSuite) -> None:
+    second = start_suite(own_suite.var_dir)
+
+    assert second.process.wait(30) == 1
+    second.output.wait_for(f"already runs on {own_suite.var_dir}")
+    second.output.wait_for(f"process {own_suite.process.pid}")
+    assert is_up(own_suite.url("SESSION_OPS_PORT"))
+
+
+def test_what_is_done_reaches_the_ledger_and_the_inbox(own_suite: RunningSuite) -> None:
+    assert sign_up(own_suite, "events@example.com").status_code == 401
+
+    assert own_suite.mailbox.wait_for("events@example.com")
+    told = until(lambda: _told(own_suite, "mfa.session."), "an event of session")
+    assert "mfa.session." in told
+    assert "events@example.com" in own_suite.run("mail", "--last", "100").stdout
+
+
+@pytest.mark.parametrize(
+    ("name", "port"),
+    [(WEB, "SESSION_OPS_PORT"), (WORKER, "SESSION_WORKER_OPS_PORT"), ("broker", "")],
+)
+def test_a_part_that_is_killed_comes_back(own_suite: RunningSuite, name: str, port: str) -> None:
+    before = processes(own_suite)[name]
+
+    before.kill()
+
+    successor(own_suite, name, before)
+    own_suite.output.wait_for("ended (SIGKILL)")
+    if port:
+        until(lambda: is_up(own_suite.url(port)), f"readiness of {name}")
+
+
+def test_after_its_parts_were_killed_events_still_arrive(own_suite: RunningSuite) -> None:
+    """D5: losing the broker or a worker loses no event."""
+    for name in ("broker", WORKER):
+        processes(own_suite)[name].kill()
+    sign_up(own_suite, "later@example.com")
+
+    assert own_suite.mailbox.wait_for("later@example.com")
+
+
+def test_doctor_finds_nothing_wrong_with_it(own_suite: RunningSuite) -> None:
+    examined = own_suite.run("doctor")
+
+    assert (examined.returncode, examined.stdout.count("\n")) == (0, 1), examined.stdout
+
+
+def test_killed_and_started_again_it_goes_on_where_it_was(tmp_path: Path) -> None:
+    with running_suite(tmp_path / "any folder") as first:
+        sign_up(first, "ada@example.com")
+        first.mailbox.wait_for("ada@example.com")
+        left_behind = list(processes(first).values())
+        broker = processes(first)["broker"]
+        first.kill()
+
+    with running_suite(tmp_path / "any folder", env=first.variables) as second:
+        assert not [process for process in left_behind if process.is_running()]
+        assert not broker.is_running()
+        assert second.mailbox.messages("ada@example.com")
+        # The address is taken: this goes to the same account.
+        sign_up(second, "ada@example.com")
+        assert second.mailbox.wait_for("ada@example.com", 2)
+
+        everything = psutil.Process(second.process.pid).children(recursive=True)
+        assert second.stop() == 0
+
+    assert not [process for process in everything if process.is_running()]
+    assert "Traceback" not in second.output.text
+
+
+def test_whoever_follows_the_ledger_does_not_hold_up_its_end(tmp_path: Path) -> None:
+    with running_suite(tmp_path / "var") as suite:
+        sign_up(suite, "ada@example.com")
+        follower = subprocess.Popen(
+            [sys.executable, "-m", "services.cli", "events", "--follow"],
+            env=suite.variables,
+            cwd=ROOT,
+            stdout=subprocess.PIPE,
+            text=True,
+        )
+        assert follower.stdout is not None
+        follower.stdout.readline()  # the first event is there, so it waits for the next
+
+        began = time.monotonic()
+        assert suite.stop() == 0
+        took = time.monotonic() - began
+        follower.kill()
+        follower.communicate()
+
+    assert took < DRAIN
+    assert "Traceback" not in suite.output.text
+
+
+def test_ctrl_c_ends_it_cleanly_while_it_starts(tmp_path: Path) -> None:
+    starting = start_suite(tmp_path / "var")
+    until((tmp_path / "var" / "lock").exists, "the lock")
+
+    starting.process.send_signal(signal.SIGINT)
+
+    assert starting.process.wait(30) in (0, 130, 1)
+    assert "Traceback" not in starting.output.text
+
+
+def _told(suite: RunningSuite, words: str) -> str:
+    printed = suite.run("events").stdout
+    return printed if words in printed else ""
