@@ -1,0 +1,380 @@
+"""Walks two people through everything Countersign does, over HTTP alone, as any client would.
+
+One uses an application (a session token in a header), the other a browser (cookies). Every answer
+is checked; the first surprise ends the walk with exit status 1.
+
+BASE_URL names the suite (default http://localhost:8000), MAILBOX the development inbox as JSON
+(default BASE_URL/inbox.json). A time-based code is good once, so the walk waits for new ones: with
+the usual 30 seconds it takes about a minute and a half.
+"""
+
+import json
+import os
+import re
+import secrets
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Collection, Mapping
+from pathlib import Path
+from typing import Any, cast
+
+import httpx
+import pyotp
+
+BASE_URL = os.environ.get("BASE_URL", "http://localhost:8000").rstrip("/")
+MAILBOX = os.environ.get("MAILBOX", f"{BASE_URL}/inbox.json")
+PATIENCE = 15.0  # seconds for mail and events to arrive
+WRONG_CODES = 5  # after these the second factor rests
+EVENTS = {
+    "mfa.session.signed_up",
+    "mfa.session.email_verified",
+    "mfa.session.logged_in",
+    "mfa.session.logged_out",
+    "mfa.session.login_failed",
+    "mfa.session.login_started",
+    "mfa.session.reauthenticated",
+    "mfa.session.second_factor_failed",
+    "mfa.session.second_factor_limited",
+    "mfa.session.authenticator_added",
+    "mfa.session.authenticator_removed",
+    "mfa.totp.activated",
+    "mfa.totp.accepted",
+    "mfa.totp.replayed",
+    "mfa.totp.removed",
+}
+"""What each walk leaves in the audit trail, and more of it."""
+
+Json = dict[str, Any]
+
+
+class Surprise(Exception):
+    """Something else came than was expected."""
+
+
+class Client:
+    """Calls the API as one kind of client does."""
+
+    kind = ""
+
+    def __init__(self) -> None:
+        self.http = httpx.Client(base_url=f"{BASE_URL}/_allauth/{self.kind}/v1/", timeout=30)
+
+    def headers(self) -> Mapping[str, str]:
+        """Return what proves the session, beside cookies."""
+        raise NotImplementedError
+
+    def call(self, expected: int, method: str, path: str, body: Json | None = None) -> Json:
+        """Make a request, and return the answer if it has the expected status."""
+        response = self.http.request(method, path, json=body, headers=self.headers())
+        answer: Json = response.json()
+        if response.status_code != expected or answer["status"] != expected:
+            raise Surprise(f"{method} {path}: expected {expected}, got {response.text}")
+        self.heed(answer)
+        return answer
+
+    def heed(self, answer: Json) -> None:
+        """Keep what the answer says about the session."""
+
+    def error(self, method: str, path: str, body: Json, code: str) -> None:
+        """Make a request that is refused with the error `code`."""
+        answer = self.call(400, method, path, body)
+        check(code in [error["code"] for error in answer["errors"]], f"{path} said {answer}")
+
+
+class App(Client):
+    """Keeps the session's token itself."""
+
+    kind = "app"
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.token = ""
+
+    def headers(self) -> Mapping[str, str]:
+        """Return the session token."""
+        return {"X-Session-Token": self.token} if self.token else {}
+
+    def heed(self, answer: Json) -> None:
+        """Keep a new token."""
+        self.token = answer.get("meta", {}).get("session_token", self.token)
+
+    def forget(self) -> None:
+        """Drop the token of a session that has ended."""
+        self.token = ""
+
+
+class Browser(Client):
+    """Has the session in a cookie, and repeats the CSRF cookie in a header."""
+
+    kind = "browser"
+
+    def headers(self) -> Mapping[str, str]:
+        """Return what pages send along."""
+        token = self.http.cookies.get("csrftoken") or ""
+        return {"X-CSRFToken": token, "Origin": BASE_URL, "Referer": f"{BASE_URL}/"}
+
+    def forget(self) -> None:
+        """Do nothing: the server has had the cookie deleted."""
+
+
+class Authenticator:
+    """Shows time-based codes, each for one use."""
+
+    def __init__(self, uri: str) -> None:
+        totp = pyotp.parse_uri(uri)
+        check(isinstance(totp, pyotp.TOTP), f"no time-based codes: {uri}")
+        self.totp = cast("pyotp.TOTP", totp)
+        self.used = 0
+
+    def code(self) -> str:
+        """Return a code that has not been shown, waiting for it if need be."""
+        period = self.totp.interval
+        while self.used == self._step() or time.time() % period > period * 0.9:
+            time.sleep(0.05)
+        self.used = self._step()
+        return self.totp.now()
+
+    def _step(self) -> int:
+        return int(time.time()) // self.totp.interval
+
+
+class Person:
+    """Somebody with an address, a password, a client, and soon an authenticator."""
+
+    authenticator: Authenticator
+
+    def __init__(self, client: App | Browser) -> None:
+        self.client = client
+        self.id = ""
+        self.email = f"{client.kind}-{secrets.token_hex(6)}@example.org"
+        self.password = secrets.token_urlsafe(16)
+
+    def say(self, text: str) -> None:
+        """Tell whoever watches what has just worked."""
+        print(f"  {self.client.kind:8}{text}", flush=True)
+
+    def read_configuration(self) -> None:
+        """Look at what the suite offers."""
+        config = self.client.call(200, "GET", "config")["data"]
+        check("totp" in config["mfa"]["supported_types"], f"no TOTP here: {config}")
+        self.say("reads the configuration: log in by e-mail, TOTP as second factor")
+
+    def sign_up(self) -> None:
+        """Open an account, and verify the address with the code from the mail."""
+        anonymous = self.client.call(401, "GET", "auth/session")
+        check(flow(anonymous, "signup") is not None, "sign-up is closed")
+        self.client.error(
+            "POST", "auth/signup", {"email": self.email, "password": "12"}, "password_too_short"
+        )
+        pending = self.client.call(401, "POST", "auth/signup", self.credentials())
+        check(is_pending(pending, "verify_email"), f"no verification pending: {pending}")
+        self.say(f"signs up as {self.email}; a code is on its way by mail")
+        code = wait_for(self.mailed_code, "the mail with the code")
+        self.client.error("POST", "auth/email/verify", {"key": "BBBB-BBBB"}, "incorrect_code")
+        session = self.client.call(200, "POST", "auth/email/verify", {"key": code.lower()})
+        check(session["data"]["user"]["email"] == self.email, f"somebody else: {session}")
+        self.id = session["data"]["user"]["id"]
+        self.client.call(409, "POST", "auth/email/verify", {"key": code})
+        self.say(f"verifies the address with {code}, and is logged in; the code is spent")
+
+    def log_in_again(self) -> None:
+        """Log out, and in again with the password."""
+        self.log_out()
+        self.client.error(
+            "POST",
+            "auth/login",
+            {"email": self.email, "password": "wrong"},
+            "email_password_mismatch",
+        )
+        session = self.client.call(200, "POST", "auth/login", self.credentials())
+        methods = [method["method"] for method in session["data"]["methods"]]
+        check(methods == ["password"], f"logged in by {methods}")
+        self.client.call(200, "GET", "auth/session")
+        self.say("logs in with the password")
+
+    def turn_on_totp(self) -> None:
+        """Reauthenticate, and enrol an authenticator."""
+        self.client.call(404, "GET", "account/authenticators/totp")
+        self.client.call(200, "POST", "auth/reauthenticate", {"password": self.password})
+        offer = self.client.call(404, "GET", "account/authenticators/totp")["meta"]
+        check("<svg" in offer["totp_svg"], "no QR code")
+        self.say(f"proves the password again, and gets {offer['totp_url']}")
+        self.authenticator = Authenticator(offer["totp_url"])
+        code = self.authenticator.code()
+        enrolled = self.client.call(200, "POST", "account/authenticators/totp", {"code": code})
+        listed = self.client.call(200, "GET", "account/authenticators")["data"]
+        check(listed == [enrolled["data"]], f"enrolled {enrolled}, but listed {listed}")
+        self.say(f"turns TOTP on with the code {code}")
+
+    def log_in_with_totp(self, other: "Person") -> None:
+        """Log in in two steps; used, wrong and foreign codes do not pass."""
+        self.log_out()
+        pending = self.client.call(401, "POST", "auth/login", self.credentials())
+        check(is_pending(pending, "mfa_authenticate"), f"no second step: {pending}")
+        self.client.call(401, "GET", "account/authenticators")
+        self.say("gives the password; the second factor is still missing, and nothing else works")
+        foreign = other.authenticator.totp.now()
+        for wrong in ("000000", foreign):
+            self.client.error("POST", "auth/2fa/authenticate", {"code": wrong}, "incorrect_code")
+        code = self.authenticator.code()
+        session = self.client.call(200, "POST", "auth/2fa/authenticate", {"code": code})
+        methods = [method["method"] for method in session["data"]["methods"]]
+        check(methods == ["password", "mfa"], f"logged in by {methods}")
+        self.client.error("POST", "auth/2fa/reauthenticate", {"code": code}, "incorrect_code")
+        self.say(f"logs in with {code}; a wrong code, a foreign one and a second use are refused")
+
+    def turn_off_totp(self) -> None:
+        """Reauthenticate with a code, and remove the authenticator."""
+        needed = self.client.call(401, "DELETE", "account/authenticators/totp")
+        check(flow(needed, "mfa_reauthenticate") is not None, f"no reauthentication: {needed}")
+        code = self.authenticator.code()
+        self.client.call(200, "POST", "auth/2fa/reauthenticate", {"code": code})
+        self.client.call(200, "DELETE", "account/authenticators/totp")
+        check(not self.client.call(200, "GET", "account/authenticators")["data"], "still there")
+        self.say(f"proves themselves with {code}, and turns TOTP off")
+        self.log_out()
+        self.client.call(200, "POST", "auth/login", self.credentials())
+        self.say("logs in without a second step")
+
+    def guess(self) -> None:
+        """Try codes until no more are judged."""
+        self.client.call(200, "POST", "auth/reauthenticate", {"password": self.password})
+        offer = self.client.call(404, "GET", "account/authenticators/totp")["meta"]
+        path = "account/authenticators/totp"
+        for _ in range(WRONG_CODES):
+            self.client.error("POST", path, {"code": "000000"}, "incorrect_code")
+        right = Authenticator(offer["totp_url"]).code()
+        self.client.error("POST", path, {"code": right}, "rate_limited")
+        self.say(f"guesses {WRONG_CODES} codes; then even the right one is not looked at")
+
+    def log_out(self) -> None:
+        """End the session."""
+        self.client.call(401, "DELETE", "auth/session")
+        if self.client.kind == "app":
+            self.client.call(410, "GET", "auth/session")
+        self.client.forget()
+        self.client.call(401, "GET", "auth/session")
+        self.say("logs out")
+
+    def credentials(self) -> Json:
+        """Return what the person logs in with."""
+        return {"email": self.email, "password": self.password}
+
+    def mailed_code(self) -> str | None:
+        """Return the code alone on a line of the newest mail, or None if there is no mail."""
+        messages = httpx.get(MAILBOX, timeout=30).raise_for_status().json()["messages"]
+        for message in messages:
+            if message["to"] == self.email:
+                found = re.search(r"(?m)^[A-Z]{4}-[A-Z]{4}$", message["text"])
+                return found.group() if found else None
+        return None
+
+
+class Ledger:
+    """Follows the audit ledger with the command that operators have for it."""
+
+    def __init__(self) -> None:
+        command = Path(sys.executable).with_name("countersign")
+        self.process = subprocess.Popen(  # noqa: S603 - our own command
+            [command, "events", "--follow", "--json"], stdout=subprocess.PIPE, text=True
+        )
+        self.events: list[Json] = []
+        threading.Thread(target=self._read, daemon=True).start()
+
+    def about(self, person: Person) -> list[str]:
+        """Return the types of the events about a person, in the order of the ledger."""
+        return [event["type"] for event in self.events if event.get("subject") == person.id]
+
+    def wait_for(self, person: Person, types: Collection[str]) -> None:
+        """Return as soon as there is an event of each of these types about `person`."""
+
+        def look() -> str | None:
+            missing = set(types) - set(self.about(person))
+            if self.process.poll() is not None:
+                raise Surprise("the ledger cannot be followed")
+            return None if missing else "all"
+
+        wait_for(look, f"every event about {person.email}")
+        found = self.about(person)
+        person.say(f"left {len(found)} events, from {found[0]} on, all of them signed")
+
+    def close(self) -> None:
+        """Stop following."""
+        self.process.terminate()
+        self.process.wait()
+
+    def _read(self) -> None:
+        for line in self.process.stdout or ():
+            self.events.append(json.loads(line))
+
+
+def flow(answer: Json, id: str) -> Json | None:
+    """Return the flow of that id that an answer offers."""
+    flows: list[Json] = answer["data"]["flows"]
+    return next((flow for flow in flows if flow["id"] == id), None)
+
+
+def is_pending(answer: Json, id: str) -> bool:
+    """Tell whether a login waits for the flow of that id."""
+    found = flow(answer, id)
+    return found is not None and found.get("is_pending") is True
+
+
+def check(condition: bool, otherwise: str) -> None:
+    """Raise Surprise unless `condition` holds."""
+    if not condition:
+        raise Surprise(otherwise)
+
+
+def wait_for(look: Callable[[], str | None], what: str) -> str:
+    """Return what `look` finds, looking again until it does."""
+    deadline = time.monotonic() + PATIENCE
+    while (found := look()) is None:
+        check(time.monotonic() < deadline, f"{what} did not come within {PATIENCE:g} seconds")
+        time.sleep(0.1)
+    return found
+
+
+def walk(people: list[Person], ledger: Ledger) -> None:
+    """Take all people through all steps, side by side: so they wait for new codes only once."""
+    print("1. Sign up")
+    for person in people:
+        person.read_configuration()
+        person.sign_up()
+    print("2. Log in")
+    for person in people:
+        person.log_in_again()
+    print("3. Turn on TOTP")
+    for person in people:
+        person.turn_on_totp()
+    print("4. Log in with TOTP (waiting for a new code)")
+    for person, other in zip(people, reversed(people), strict=True):
+        person.log_in_with_totp(other)
+    print("5. Turn off TOTP (waiting for a new code)")
+    for person in people:
+        person.turn_off_totp()
+        person.guess()
+    print("6. The audit trail")
+    for person in people:
+        ledger.wait_for(person, EVENTS)
+
+
+def main() -> int:
+    """Walk, and return the exit status."""
+    print(f"Countersign at {BASE_URL}, mail at {MAILBOX}")
+    ledger = Ledger()
+    try:
+        walk([Person(App()), Person(Browser())], ledger)
+    except (Surprise, httpx.HTTPError, KeyError, ValueError) as surprise:
+        print(f"Surprise: {type(surprise).__name__}: {surprise}", file=sys.stderr)
+        return 1
+    finally:
+        ledger.close()
+    print("All as it should be.")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,87 @@
+"""The journey that the whole suite exists for, from sign-up to a login without TOTP again."""
+
+from tests.journeys.person import TOTP, Person
+
+
+async def walk(person: Person) -> None:
+    """Go all the way, checking each answer."""
+    await _sign_up(person)
+    await _log_in_with_the_password(person)
+    await _turn_on_totp(person)
+    await _log_in_with_totp(person)
+    await _turn_off_totp(person)
+
+
+async def _sign_up(person: Person) -> None:
+    client = person.client
+    config = await client.get("config")
+    assert "totp" in config.body["data"]["mfa"]["supported_types"]
+    anonymous = await client.get("auth/session")
+    assert (anonymous.status, anonymous.flows, anonymous.pending) == (401, ["login", "signup"], [])
+    session = await person.sign_up()
+    assert session.body["data"]["user"]["email"] == person.email
+    assert (session.methods, session.meta["is_authenticated"]) == ([], True)
+    assert ("session_token" in session.meta) is (client.kind == "app")
+
+
+async def _log_in_with_the_password(person: Person) -> None:
+    client = person.client
+    ended = await person.log_out()
+    assert ended.meta["is_authenticated"] is False
+    assert (await client.get("auth/session")).status == 401
+    wrong = await client.post("auth/login", {**person.credentials, "password": "wrong"})
+    assert (wrong.status, wrong.codes, wrong.params) == (
+        400,
+        ["email_password_mismatch"],
+        ["password"],
+    )
+    session = await person.log_in()
+    assert (session.status, session.methods) == (200, ["password"])
+    assert (await client.get("auth/session")).body["data"] == session.body["data"]
+
+
+async def _turn_on_totp(person: Person) -> None:
+    client = person.client
+    assert (await client.get("account/authenticators")).body["data"] == []
+    await person.reauthenticate()
+    first = await client.get(TOTP)
+    second = await client.get(TOTP)
+    assert first.meta["secret"] != second.meta["secret"]
+    wrong = await client.post(TOTP, {"code": "000000"})
+    assert (wrong.status, wrong.codes, wrong.params) == (400, ["incorrect_code"], ["code"])
+    enrolled = await person.turn_on_totp()
+    assert enrolled.body["data"]["type"] == "totp"
+    assert (await client.get(TOTP)).body["data"] == enrolled.body["data"]
+    assert (await client.get("account/authenticators")).body["data"] == [enrolled.body["data"]]
+
+
+async def _log_in_with_totp(person: Person) -> None:
+    client = person.client
+    await person.log_out()
+    pending = await person.log_in()
+    assert (pending.status, pending.pending) == (401, ["mfa_authenticate"])
+    assert pending.body["data"]["flows"][-1]["types"] == ["totp"]
+    assert (await client.get("account/authenticators")).status == 401
+    wrong = await client.post("auth/2fa/authenticate", {"code": "000000"})
+    assert (wrong.status, wrong.codes) == (400, ["incorrect_code"])
+    code = await person.fresh_code()
+    session = await client.post("auth/2fa/authenticate", {"code": code})
+    assert (session.status, session.methods) == (200, ["password", "mfa"])
+    again = await client.post("auth/2fa/reauthenticate", {"code": code})
+    assert (again.status, again.codes) == (400, ["incorrect_code"])
+
+
+async def _turn_off_totp(person: Person) -> None:
+    client = person.client
+    early = await client.delete(TOTP)
+    assert (early.status, early.flows) == (401, ["reauthenticate", "mfa_reauthenticate"])
+    assert early.meta["is_authenticated"] is True
+    code = await person.fresh_code()
+    proved = await client.post("auth/2fa/reauthenticate", {"code": code})
+    assert (proved.status, proved.methods) == (200, ["password", "mfa", "mfa"])
+    assert proved.body["data"]["methods"][-1]["reauthenticated"] is True
+    assert (await client.delete(TOTP)).body == {"status": 200}
+    assert (await client.delete(TOTP)).body == {"status": 200}
+    await person.log_out()
+    session = await person.log_in()
+    assert (session.status, session.methods) == (200, ["password"])

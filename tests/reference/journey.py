@@ -1,0 +1,237 @@
+"""The journey: what a client asks, in order, whatever system answers it.
+
+It is a generator that yields what it wants and is sent what came of it, so that the same lines
+drive a synchronous Django client and an asynchronous application.
+"""
+
+from collections.abc import Generator
+from dataclasses import dataclass
+from typing import Any
+
+ADDRESS = "ada@example.org"
+PASSWORD = "correct-horse-9"
+Json = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Ask:
+    """A request. `name` is unique in the journey; `raw` is sent as it is, instead of `body`."""
+
+    name: str
+    method: str
+    path: str
+    body: Json | None = None
+    raw: bytes | None = None
+    csrf_token: str | None = None
+    origin: str | None = None
+    session_token: str | None = None
+
+
+@dataclass(frozen=True)
+class MailedCode:
+    """Wanted: the code that was mailed last, or "" if the last mail has none."""
+
+
+@dataclass(frozen=True)
+class Code:
+    """Wanted: the code of `secret`, after the clock has moved on by as many `steps`."""
+
+    secret: str
+    steps: int = 1
+
+
+@dataclass(frozen=True)
+class Forget:
+    """Drop token and session cookie, as a new client."""
+
+
+@dataclass(frozen=True)
+class CalmDown:
+    """Wait until no limit holds any more."""
+
+
+Wish = Ask | MailedCode | Code | Forget | CalmDown
+Journey = Generator[Wish, Any, None]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Seen:
+    """What a client sees of an answer.
+
+    `body` is the JSON, or None if it was something else. `holds` are the cookies that the client
+    has afterwards, `token` tells whether a new session token was shown.
+    """
+
+    name: str
+    status: int
+    body: Json | None
+    no_store: bool
+    holds: tuple[str, ...]
+    token: bool
+
+
+def journey() -> Journey:
+    """Sign up, log in, turn TOTP on, log in with it, turn it off, and err in every way."""
+    yield Ask("configuration", "GET", "config")
+    yield Ask("anonymous", "GET", "auth/session")
+    yield from _sign_up()
+    secret = yield from _turn_on_totp()
+    yield from _log_in(secret)
+    yield from _turn_off_totp(secret)
+    yield from _sign_up_again()
+    yield from _guess_passwords()
+    yield from _misbehave()
+
+
+def _sign_up() -> Journey:
+    yield Ask("sign up badly", "POST", "auth/signup", {"email": "a", "password": "123"})
+    yield Ask("sign up with nothing", "POST", "auth/signup", {})
+    yield Ask("sign up with null", "POST", "auth/signup", {"email": None, "password": None})
+    yield Ask("sign up with blanks", "POST", "auth/signup", {"email": "  ", "password": ""})
+    yield Ask("sign up with a list", "POST", "auth/signup", raw=b"[]")
+    yield Ask("sign up with half of JSON", "POST", "auth/signup", raw=b"{")
+    yield Ask("verify without a process", "POST", "auth/email/verify", {"key": "BBBB-BBBB"})
+    yield Ask(
+        "sign up",
+        "POST",
+        "auth/signup",
+        {"email": "Ada@Example.org", "password": PASSWORD, "unknown": {"is": "ignored"}},
+    )
+    code = yield MailedCode()
+    yield Ask("unverified", "GET", "auth/session")
+    yield Ask("list while unverified", "GET", "account/authenticators")
+    yield Ask("TOTP while unverified", "GET", "account/authenticators/totp")
+    yield Ask("configuration while unverified", "GET", "config")
+    yield Ask("verify with nothing", "POST", "auth/email/verify", {})
+    yield Ask("verify wrongly", "POST", "auth/email/verify", {"key": "BBBB-BBBB"})
+    yield Ask("verify", "POST", "auth/email/verify", {"key": code.lower().replace("-", " ")})
+    yield Ask("verify again", "POST", "auth/email/verify", {"key": code})
+    yield Ask(
+        "log in while logged in",
+        "POST",
+        "auth/login",
+        {"email": ADDRESS, "password": PASSWORD},
+    )
+    yield Ask(
+        "sign up while logged in",
+        "POST",
+        "auth/signup",
+        {"email": "b@example.org", "password": PASSWORD},
+    )
+
+
+def _turn_on_totp() -> Generator[Wish, Any, str]:
+    path = "account/authenticators/totp"
+    yield Ask("list nothing", "GET", "account/authenticators")
+    yield Ask("deactivate nothing", "DELETE", path)
+    yield Ask("see a secret", "GET", path)
+    yield Ask("activate without reauthentication", "POST", path, {"code": "123456"})
+    yield Ask("reauthenticate wrongly", "POST", "auth/reauthenticate", {"password": "no"})
+    yield Ask("reauthenticate with nothing", "POST", "auth/reauthenticate", {})
+    yield Ask("reauthenticate", "POST", "auth/reauthenticate", {"password": PASSWORD})
+    answer = yield Ask("see another secret", "GET", path)
+    secret: str = answer["meta"]["secret"]
+    yield Ask("activate wrongly", "POST", path, {"code": "000000"})
+    yield Ask("activate with nothing", "POST", path, {})
+    code = yield Code(secret)
+    yield Ask("activate", "POST", path, {"code": code})
+    yield Ask("see the authenticator", "GET", path)
+    yield Ask("list it", "GET", "account/authenticators")
+    yield Ask("a wrong code again", "POST", "auth/2fa/reauthenticate", {"code": "000000"})
+    yield Ask("the second step without the first", "POST", "auth/2fa/authenticate", {"code": "1"})
+    yield Ask("still logged in", "GET", "auth/session")
+    yield Ask("log out", "DELETE", "auth/session")
+    yield Ask("after logging out", "GET", "auth/session")
+    yield Forget()
+    yield Ask("anew", "GET", "auth/session")
+    return secret
+
+
+def _log_in(secret: str) -> Journey:
+    credentials = {"email": ADDRESS, "password": PASSWORD}
+    yield Ask("a wrong password", "POST", "auth/login", {**credentials, "password": "bad"})
+    yield Ask(
+        "an unknown address", "POST", "auth/login", {"email": "no@example.org", "password": "bad"}
+    )
+    yield Ask("log in with nothing", "POST", "auth/login", {})
+    yield Ask("log in with a number", "POST", "auth/login", {"email": "zz", "password": 3})
+    yield Ask("log in", "POST", "auth/login", credentials)
+    yield Ask("pending", "GET", "auth/session")
+    yield Ask("list while pending", "GET", "account/authenticators")
+    yield Ask("deactivate while pending", "DELETE", "account/authenticators/totp")
+    yield Ask("reauthenticate while pending", "POST", "auth/reauthenticate", credentials)
+    yield Ask("verify while pending", "POST", "auth/email/verify", {"key": "BBBB-BBBB"})
+    yield Ask(
+        "sign up while pending",
+        "POST",
+        "auth/signup",
+        {"email": "b@example.org", "password": PASSWORD},
+    )
+    yield Ask("log in while pending", "POST", "auth/login", credentials)
+    yield Ask("a wrong second step", "POST", "auth/2fa/authenticate", {"code": "000000"})
+    yield Ask("a second step with nothing", "POST", "auth/2fa/authenticate", {})
+    yield Ask("a second step with a number", "POST", "auth/2fa/authenticate", {"code": 12})
+    yield CalmDown()
+    code = yield Code(secret)
+    yield Ask("the second step", "POST", "auth/2fa/authenticate", {"code": code})
+    yield Ask("the second step again", "POST", "auth/2fa/authenticate", {"code": code})
+    yield Ask("logged in", "GET", "auth/session")
+
+
+def _turn_off_totp(secret: str) -> Journey:
+    path = "account/authenticators/totp"
+    yield Ask("activate while active", "POST", path, {"code": "000000"})
+    yield Ask("deactivate too early", "DELETE", path)
+    code = yield Code(secret, steps=0)
+    yield Ask("a used code", "POST", "auth/2fa/reauthenticate", {"code": code})
+    code = yield Code(secret)
+    yield Ask("reauthenticate with TOTP", "POST", "auth/2fa/reauthenticate", {"code": code})
+    yield Ask("reauthenticated", "GET", "auth/session")
+    yield Ask("activate while active, reauthenticated", "POST", path, {"code": "000000"})
+    yield Ask("deactivate", "DELETE", path)
+    yield Ask("deactivate again", "DELETE", path)
+    yield Ask("list nothing again", "GET", "account/authenticators")
+    yield Ask("log out again", "DELETE", "auth/session")
+    yield Forget()
+    yield Ask("log in without TOTP", "POST", "auth/login", {"email": ADDRESS, "password": PASSWORD})
+    yield Ask("log out once more", "DELETE", "auth/session")
+    yield Forget()
+
+
+def _sign_up_again() -> Journey:
+    yield Ask("a known address", "POST", "auth/signup", {"email": ADDRESS, "password": PASSWORD})
+    yield MailedCode()
+    for attempt in ("first", "second", "third", "fourth"):
+        yield Ask(f"{attempt} guess", "POST", "auth/email/verify", {"key": "BBBB-BBBB"})
+    yield Ask("after the guesses", "GET", "auth/session")
+    yield Ask("log out of a sign-up", "DELETE", "auth/session")
+    yield Forget()
+
+
+def _guess_passwords() -> Journey:
+    yield CalmDown()
+    for attempt in range(6):
+        yield Ask(
+            f"password {attempt}", "POST", "auth/login", {"email": ADDRESS, "password": "bad"}
+        )
+    yield Ask(
+        "the right one, too late", "POST", "auth/login", {"email": ADDRESS, "password": PASSWORD}
+    )
+    yield CalmDown()
+    yield Ask("later", "POST", "auth/login", {"email": ADDRESS, "password": PASSWORD})
+
+
+def _misbehave() -> Journey:
+    credentials = {"email": ADDRESS, "password": PASSWORD}
+    yield Ask("an unknown path", "GET", "auth/nothing")
+    yield Ask("a wrong method", "GET", "auth/login")
+    yield Ask("log out last", "DELETE", "auth/session")
+    yield Forget()
+    yield Ask("NUL", "POST", "auth/login", {**credentials, "email": "ada@example.org\0"})
+    yield Ask("a form", "POST", "auth/login", raw=b"email=a")
+    yield Ask("a wrong CSRF token", "POST", "auth/login", credentials, csrf_token="wrong")
+    yield Ask("a foreign page", "POST", "auth/login", credentials, origin="https://evil.example")
+    yield Forget()
+    yield Ask("an invented token", "GET", "auth/session", session_token="bogus")
+    yield Ask("an invented token asks", "GET", "config", session_token="bogus")
+    yield Ask("an invented token writes", "POST", "auth/login", credentials, session_token="bogus")
