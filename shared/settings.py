@@ -98,6 +98,13 @@ class ServiceSettings(BaseSettings):
         default=False,
         description="Allows what is fit for development only: bypass codes, the mail inbox page.",
     )
+    database_connections: int = Field(
+        default=8,
+        ge=1,
+        le=100,
+        description="How many connections to PostgreSQL a process keeps at most, for each service "
+        "that it runs. A worker has up to two more.",
+    )
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = Field(
         default="INFO", description="The least severe level that is logged."
     )

@@ -162,6 +162,7 @@ def start_suite(
     variables = {
         **{name: os.environ[name] for name in ("PATH", "HOME", "LANG") if name in os.environ},
         "VAR_DIR": str(var),
+        "DATABASE_CONNECTIONS": "3",  # many suites share one server
         **free_ports(),
         **(env or {}),
     }

@@ -18,7 +18,11 @@ READERS = frozenset({"operator", "session"})
 def create_app(settings: Settings | None = None, clock: Clock = utc_now) -> FastAPI:
     """Return the readers' side of the ledger. Writing is the worker's."""
     settings = settings or load(Settings)
-    db = Database(settings.audit_database_url.get_secret_value(), source="audit")
+    db = Database(
+        settings.audit_database_url.get_secret_value(),
+        source="audit",
+        connections=settings.database_connections,
+    )
     reading = Reading(LedgerStore(db))
     app = create_service(
         "audit",

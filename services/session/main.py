@@ -37,7 +37,12 @@ def create_app(
     outside = edge_settings(settings)
     if problems := outside.problems():
         raise ConfigurationError(problems)
-    db = Database(settings.session_database_url.get_secret_value(), source="session", clock=clock)
+    db = Database(
+        settings.session_database_url.get_secret_value(),
+        source="session",
+        clock=clock,
+        connections=settings.database_connections,
+    )
     hasher = PasswordHasher(queue=settings.password_hash_queue)
     factors = _factors(settings, clock, factor_transports or {})
 

@@ -37,7 +37,12 @@ def register(
     `factor_transports` stand in for the network, by factor, where factors run in this process.
     """
     url = settings.broker_url.get_secret_value()
-    db = Database(settings.session_database_url.get_secret_value(), source="session", clock=clock)
+    db = Database(
+        settings.session_database_url.get_secret_value(),
+        source="session",
+        clock=clock,
+        connections=settings.database_connections,
+    )
     relay = Relay(db, url, EventSigner(settings.session_event_key), clock)
     work = background(app)
     work.holds(db)

@@ -18,7 +18,12 @@ from shared.settings import load
 def create_app(settings: Settings | None = None, clock: Clock = utc_now) -> FastAPI:
     """Return the service; its readiness checks are in `app.state.checks`."""
     settings = settings or load(Settings)
-    db = Database(settings.totp_database_url.get_secret_value(), source="totp", clock=clock)
+    db = Database(
+        settings.totp_database_url.get_secret_value(),
+        source="totp",
+        clock=clock,
+        connections=settings.database_connections,
+    )
     app = create_service(
         "totp",
         lifespan=closing(db),

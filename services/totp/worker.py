@@ -22,7 +22,12 @@ SWEEP = timedelta(minutes=1)
 def register(app: Celery, settings: Settings, clock: Clock = utc_now) -> None:
     """Add this service's relay and its sweep to the worker of `app`."""
     url = settings.broker_url.get_secret_value()
-    db = Database(settings.totp_database_url.get_secret_value(), source="totp", clock=clock)
+    db = Database(
+        settings.totp_database_url.get_secret_value(),
+        source="totp",
+        clock=clock,
+        connections=settings.database_connections,
+    )
     relay = Relay(db, url, EventSigner(settings.totp_event_key), clock)
     store = AuthenticatorStore(db, Cipher(settings.totp_sealing_keys, PURPOSE))
     flows = TotpFlows(store, clock, settings.policy)

@@ -30,6 +30,8 @@ SECONDS = Histogram(
     buckets=(0.001, 0.0025, 0.005, 0.01, 0.025, 0.1, 0.5, 2.5),
 )
 
+CONNECTIONS = 8
+
 PING = Statement(select(literal_column("1").label("one")))
 
 
@@ -57,12 +59,20 @@ class Database:
 
     Every method raises Unavailable if the database is away, slow, full or locked; Conflict if a
     unique key (code "unique") or another constraint is violated; Malformed for a value that the
-    database cannot hold. A Database belongs to one event loop.
+    database cannot hold. A Database belongs to one event loop. On PostgreSQL it has at most
+    `connections` for statements, and one more for each lock held and each bell listened to.
     """
 
-    def __init__(self, url: str, *, source: str, clock: Clock = utc_now) -> None:
+    def __init__(
+        self,
+        url: str,
+        *,
+        source: str,
+        clock: Clock = utc_now,
+        connections: int = CONNECTIONS,
+    ) -> None:
         self.source = source
-        self.dialect, self._backend = _backend(url, source)
+        self.dialect, self._backend = _backend(url, source, connections)
         self._clock = clock
         self._reads = _Meter(source, "read")
         self._writes = _Meter(source, "write")
@@ -160,7 +170,7 @@ class _Meter:
         self._seconds.observe(seconds)
 
 
-def _backend(url: str, source: str) -> tuple[DialectName, Backend]:
+def _backend(url: str, source: str, connections: int) -> tuple[DialectName, Backend]:
     """Return the backend for `url`. No message repeats the URL: it may carry a password."""
     try:
         parsed = make_url(url)
@@ -168,7 +178,7 @@ def _backend(url: str, source: str) -> tuple[DialectName, Backend]:
         raise ConfigurationError([f"the database URL of {source} cannot be read"]) from None
     match parsed.drivername:
         case "postgresql":
-            return "postgresql", PostgreSQL(url, source=source)
+            return "postgresql", PostgreSQL(url, source=source, connections=connections)
         case "sqlite" if parsed.database:
             return "sqlite", SQLite(Path(parsed.database))
     raise ConfigurationError(

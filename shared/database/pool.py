@@ -14,7 +14,6 @@ from typing import Any
 
 import asyncpg  # type: ignore[import-untyped]
 
-CONNECTIONS = 8
 WAIT = 2.0  # seconds until a caller without a connection gives up
 GOODBYE_TIMEOUT = 1.0  # seconds
 AGE = 600.0  # seconds; so that a new replica, primary or password is taken up
@@ -27,12 +26,13 @@ class _Held:
 
 
 class Pool:
-    """At most `CONNECTIONS` connections; the one that was used last is used next."""
+    """At most `size` connections; the one that was used last is used next."""
 
-    def __init__(self, connect: Callable[[], Awaitable[Any]]) -> None:
+    def __init__(self, connect: Callable[[], Awaitable[Any]], size: int) -> None:
         self._connect = connect
         self._idle: list[_Held] = []
-        self._places = asyncio.Semaphore(CONNECTIONS)
+        self._size = size
+        self._places = asyncio.Semaphore(size)
         self._goodbyes: set[asyncio.Task[None]] = set()
 
     async def fetch(self, text: str, arguments: Sequence[object]) -> list[Any]:
@@ -61,7 +61,7 @@ class Pool:
         """Close all connections, and wait up to `patience` seconds for those in use."""
         with suppress(TimeoutError):
             async with asyncio.timeout(patience):
-                for _ in range(CONNECTIONS):
+                for _ in range(self._size):
                     await self._places.acquire()
         while self._idle:
             self._let_go(self._idle.pop())

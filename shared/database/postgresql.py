@@ -35,8 +35,9 @@ log = logging.getLogger(__name__)
 class PostgreSQL:
     """One database, or a schema in it. It is connected to when a statement needs it."""
 
-    def __init__(self, url: str, *, source: str) -> None:
+    def __init__(self, url: str, *, source: str, connections: int) -> None:
         self._url = url
+        self._connections = connections
         self._settings = {
             "application_name": f"countersign {source}",
             "statement_timeout": f"{STATEMENT_TIMEOUT * 1000:.0f}ms",
@@ -104,7 +105,7 @@ class PostgreSQL:
 
     async def _fetch(self, text: str, arguments: list[object]) -> list[Row]:
         if self._pool is None:
-            self._pool = Pool(self._connect)
+            self._pool = Pool(self._connect, self._connections)
         try:
             return [Row(record) for record in await self._pool.fetch(text, arguments)]
         except DRIVER_ERRORS as error:

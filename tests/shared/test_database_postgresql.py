@@ -127,20 +127,22 @@ async def test_a_statement_that_takes_too_long_writes_nothing(
 
 
 async def test_a_caller_without_a_connection_gives_up(
-    db: Database, migrated_url: str, monkeypatch: pytest.MonkeyPatch
+    migrated_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(pool, "WAIT", 0.05)
+    db = Database(migrated_url, source="sample", connections=3)
     await db.apply(step(ADD, id="a", owner=None, coins=10))
 
     async with row_locked(migrated_url, "a") as connection:
-        pay_in = [db.apply(step(PAY_IN, id="a", amount=1)) for _ in range(pool.CONNECTIONS)]
+        pay_in = [db.apply(step(PAY_IN, id="a", amount=1)) for _ in range(3)]
         writes = asyncio.gather(*pay_in)
         await until_blocked(connection)
         with pytest.raises(Unavailable):
             await db.find(BY_ID, id="a")
     await writes
 
-    assert await coins(db, "a") == 10 + pool.CONNECTIONS
+    assert await coins(db, "a") == 10 + 3
+    await db.close()
 
 
 async def test_a_cancelled_call_is_cancelled_at_the_server_too(
@@ -148,7 +150,7 @@ async def test_a_cancelled_call_is_cancelled_at_the_server_too(
 ) -> None:
     await db.apply(step(ADD, id="a", owner=None, coins=10))
     async with row_locked(migrated_url, "a") as connection:
-        for _ in range(pool.CONNECTIONS + 1):
+        for _ in range(9):  # more than there are connections
             call = asyncio.create_task(db.apply(step(PAY_IN, id="a", amount=1)))
             await until_blocked(connection, 1)
             call.cancel()

@@ -26,7 +26,12 @@ from shared.worker import background
 def register(app: Celery, settings: Settings, clock: Clock = utc_now) -> None:
     """Add the ledger's consumer to the worker of `app`."""
     url = settings.broker_url.get_secret_value()
-    db = Database(settings.audit_database_url.get_secret_value(), source="audit", clock=clock)
+    db = Database(
+        settings.audit_database_url.get_secret_value(),
+        source="audit",
+        clock=clock,
+        connections=settings.database_connections,
+    )
     work = background(app)
     work.holds(db)
     work.needs(Check("audit database", db.ping), Check("broker", reachable(url)))
