@@ -30,6 +30,7 @@ from kombu.message import Message
 from prometheus_client import Counter
 
 from shared.bus.topology import register_serializer, transport_options
+from shared.errors import Unavailable
 from shared.http.operations import Check, create_operations
 from shared.server import on_parent_gone
 
@@ -205,22 +206,42 @@ class Background:
             try:
                 await job()
                 log.warning("background_job_ended", job=name)
-            except Exception:
-                failures.labels(name).inc()
-                log.exception("background_job_failed", job=name)
+            except Exception as error:
+                _note(name, error, first=True)
             if time.monotonic() - started > LONGEST_PAUSE:
                 pause = FIRST_PAUSE
             await asyncio.sleep(pause)
             pause = min(2 * pause, LONGEST_PAUSE)
 
     async def _repeat(self, interval: timedelta, job: Job, name: str) -> None:
+        failing = False
         while True:
             try:
                 await job()
-            except Exception:
-                failures.labels(name).inc()
-                log.exception("background_job_failed", job=name)
+            except Exception as error:
+                _note(name, error, first=not failing)
+                failing = True
+            else:
+                failing = False
             await asyncio.sleep(interval.total_seconds() * random.uniform(0.9, 1.1))  # noqa: S311
+
+
+def _note(name: str, error: Exception, *, first: bool) -> None:
+    """Count a failure, and log it. A part that is away is told once, and has no traceback."""
+    failures.labels(name).inc()
+    reason = _absence(error)
+    if reason is None:
+        log.error("background_job_failed", job=name, exc_info=error)
+    elif first:
+        log.warning("background_job_waits", job=name, reason=reason)
+
+
+def _absence(error: Exception) -> str | None:
+    """Return what is away, if that is all that `error` tells."""
+    if isinstance(error, ExceptionGroup):
+        reasons = [_absence(inner) for inner in error.exceptions]
+        return None if None in reasons else reasons[0]
+    return error.detail if isinstance(error, Unavailable) else None
 
 
 async def _end(tasks: list[asyncio.Task[None]]) -> None:

@@ -14,10 +14,12 @@ from pathlib import Path
 import httpx
 import psutil
 import pytest
+from structlog.testing import capture_logs
 
 from shared import worker
 from shared.bus import topology
 from shared.bus.publisher import Outgoing, Publisher
+from shared.errors import Unavailable
 from shared.migrations import migrate
 from shared.server import PARENT_FD
 from shared.worker import Background, background, create_celery
@@ -76,6 +78,35 @@ def test_a_repeated_job_goes_on_after_an_error(work: Background) -> None:
     work.start()
 
     assert third.wait(trail.PATIENCE)
+
+
+@pytest.mark.parametrize(
+    "absence",
+    [Unavailable("gone"), ExceptionGroup("all", [Unavailable("gone"), Unavailable("gone")])],
+    ids=["alone", "in a group"],
+)
+def test_what_is_away_is_told_once_and_without_a_traceback(
+    work: Background, absence: Exception
+) -> None:
+    """An outage must not bury in the log what else happens."""
+    runs: list[int] = []
+    fourth = threading.Event()
+
+    async def job() -> None:
+        runs.append(1)
+        if len(runs) == 4:
+            fourth.set()
+        raise absence
+
+    work.every(timedelta(milliseconds=10), job, "job")
+    with capture_logs() as lines:
+        work.start()
+        assert fourth.wait(trail.PATIENCE)
+        work.stop()
+
+    waits = [line for line in lines if line["event"] == "background_job_waits"]
+    assert [line["reason"] for line in waits] == ["gone"]
+    assert not any("exc_info" in line for line in lines)
 
 
 def test_resources_are_open_while_jobs_run(work: Background) -> None:
