@@ -59,6 +59,7 @@ async def _examine(services: Sequence[str], env_file: Path | None) -> list[str]:
     if {"OPERATOR_CALLER_KEY", "OPERATOR_CALLER_KEY_FILE"} & os.environ.keys():
         signers = settings | {OPERATOR: load(ReaderSettings)}
     found = [*unsafe_files(os.environ), *unfit_keys(signers), *odd_public_url(settings)]
+    found += hidden_clients(settings)
     found += [problem async for problem in absent_parts(settings)]
     return found
 
@@ -107,6 +108,20 @@ def odd_public_url(settings: Mapping[str, ServiceSettings]) -> Iterator[str]:
         yield (
             "COUNTERSIGN_DEVELOPMENT is on for a public address: "
             "whoever finds the inbox page can become anyone."
+        )
+
+
+def hidden_clients(settings: Mapping[str, ServiceSettings]) -> Iterator[str]:
+    """Yield a sentence if all people would be counted under the address of one proxy."""
+    session = settings.get("session")
+    if session is None or not str(getattr(session, "public_url", "")).startswith("https:"):
+        return
+    # This service speaks no TLS itself, so something in front of it does.
+    told = ("allauth_trusted_proxy_count", "allauth_trusted_client_ip_header")
+    if not any(getattr(session, name, None) for name in told):
+        yield (
+            "PUBLIC_URL is https, but neither ALLAUTH_TRUSTED_PROXY_COUNT nor "
+            "ALLAUTH_TRUSTED_CLIENT_IP_HEADER is set: everybody would share the proxy's limits."
         )
 
 

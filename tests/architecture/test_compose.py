@@ -46,8 +46,9 @@ def test_a_process_is_told_the_same_settings(process: Process) -> None:
     known = {name.upper() for name in settings_class(process.command[1]).model_fields}
     handed = {name.removesuffix("_FILE") for name in process.variables} & known
 
-    # Nothing is written to a folder there: no inbox, no SQLite.
-    assert _told(process.name) & known == handed - {"VAR_DIR"}
+    # Nothing is written to a folder there (no inbox, no SQLite), and a proxy stands in front.
+    proxied = {"ALLAUTH_TRUSTED_PROXY_COUNT"} & known
+    assert _told(process.name) & known == handed - {"VAR_DIR"} | proxied
 
 
 @pytest.mark.parametrize("process", PROCESSES.values(), ids=lambda process: process.name)

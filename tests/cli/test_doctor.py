@@ -174,3 +174,30 @@ def test_a_public_address_that_is_unsafe_is_told(
 
     assert len(told) == len(words)
     assert all(word in problem for word, problem in zip(words, told, strict=True))
+
+
+@pytest.mark.parametrize(
+    ("told", "hidden"),
+    [
+        ({"PUBLIC_URL": "https://id.example.com"}, True),
+        ({"PUBLIC_URL": "https://id.example.com", "ALLAUTH_TRUSTED_PROXY_COUNT": "1"}, False),
+        (
+            {
+                "PUBLIC_URL": "https://id.example.com",
+                "ALLAUTH_TRUSTED_CLIENT_IP_HEADER": "X-Real-IP",
+            },
+            False,
+        ),
+        ({"PUBLIC_URL": "http://localhost:8000"}, False),
+    ],
+)
+def test_a_proxy_that_hides_who_calls_is_told(
+    variables: dict[str, str],
+    monkeypatch: pytest.MonkeyPatch,
+    told: dict[str, str],
+    hidden: bool,
+) -> None:
+    """L7: behind a proxy that is not counted, one visitor could use up everybody's limits."""
+    settings = loaded(monkeypatch, variables | {"COUNTERSIGN_DEVELOPMENT": "false"} | told)
+
+    assert bool(list(doctor.hidden_clients(settings))) is hidden
