@@ -22,7 +22,7 @@ class SignupRepeated(Event):
 
 @dataclass(frozen=True, kw_only=True)
 class SignupLimited(Event):
-    """A sign-up was refused: too many from one origin."""
+    """A sign-up was refused: too many from one origin, or mails to one address."""
 
     type: ClassVar[str] = "mfa.session.signup_limited"
 

@@ -100,6 +100,7 @@ def edge_settings(settings: Settings) -> edge.EdgeSettings:
         csrf_header=settings.csrf_header_name.removeprefix("HTTP_").replace("_", "-").lower(),
         trusted_proxy_count=settings.allauth_trusted_proxy_count,
         client_ip_header=settings.allauth_trusted_client_ip_header,
+        development=development,
     )
 
 

@@ -8,7 +8,16 @@ from typing import Annotated, Literal
 from pydantic import BeforeValidator, Field, SecretStr, field_validator
 
 from services.session.gateway.postbox import smtp_problems
-from shared.settings import CommaList, CommaSet, Duration, KeyRing, PrivateKey, ServiceSettings
+from shared.settings import (
+    BrokerUrl,
+    CommaList,
+    CommaSet,
+    DatabaseUrl,
+    Duration,
+    KeyRing,
+    PrivateKey,
+    ServiceSettings,
+)
 
 LOGIN_METHODS = frozenset({"email"})
 SIGNUP_FIELDS = ("email*", "password1*")
@@ -26,7 +35,7 @@ SameSite = Annotated[Literal["lax", "strict", "none"], BeforeValidator(_lower_ca
 class Settings(ServiceSettings):
     """Read once, at start, by `main` and `worker`."""
 
-    session_database_url: SecretStr = Field(
+    session_database_url: DatabaseUrl = Field(
         description="The service's own database: `sqlite:///…` or `postgresql://…`."
     )
     session_sealing_keys: KeyRing = Field(
@@ -40,7 +49,7 @@ class Settings(ServiceSettings):
     session_event_key: PrivateKey = Field(
         description="Signs the events of this service on their way to the bus; as the caller key."
     )
-    broker_url: SecretStr = Field(
+    broker_url: BrokerUrl = Field(
         description="The message broker: `amqp://…` (RabbitMQ) or `redis://…` (Valkey)."
     )
     totp_url: str = Field(

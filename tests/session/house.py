@@ -15,7 +15,7 @@ import pyotp
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from fastapi import FastAPI
 from prometheus_client import REGISTRY
-from sqlalchemy import select
+from sqlalchemy import bindparam, select, update
 
 from services.session.domain.mails import Mail
 from services.session.domain.sessions import Client
@@ -35,7 +35,7 @@ from services.totp.main import create_app as create_totp
 from services.totp.settings import Settings as TotpSettings
 from shared.auth import Caller, PrivateKey
 from shared.cipher import KeyRing
-from shared.database import Change, Database, Row, Statement, Step
+from shared.database import Change, Database, Row, Statement, Step, step
 from shared.errors import Unavailable
 from shared.event import Event
 from shared.factor import FactorClient
@@ -47,6 +47,11 @@ START = datetime(2026, 5, 4, 12, 0, 15, tzinfo=UTC)  # the middle of a TOTP peri
 PASSWORD = "correct-horse-9"
 ADA = "ada@example.org"
 HOME = "192.0.2.1"
+
+CHANGE_USER = {
+    name: Statement(update(users).values({name: bindparam("value", type_=users.c[name].type)}))
+    for name in ("factor_epoch", "session_epoch", "disabled_at")
+}
 
 
 class Hands:
@@ -340,7 +345,18 @@ class Visitor:
         return Visitor(house or self.house, address=address, secret=self.secret)
 
 
-def make_flows(db: Database, factors: dict[str, FactorClient], clock: Hands) -> Flows:
+async def change_user(house: House, **values: int | None) -> None:
+    """Change the only user behind the service's back."""
+    for name, value in values.items():
+        assert await house.db.apply(step(CHANGE_USER[name], value=value)) is not None
+
+
+def make_flows(
+    db: Database,
+    factors: dict[str, FactorClient],
+    clock: Hands,
+    hasher: PasswordHasher | None = None,
+) -> Flows:
     """Return flows whose password hashes cost next to nothing."""
     return build_flows(
         db,
@@ -348,7 +364,7 @@ def make_flows(db: Database, factors: dict[str, FactorClient], clock: Hands) -> 
         factors=factors,
         clock=clock,
         policy=Policy(),
-        hasher=PasswordHasher(queue=1000, threads=2, memory=8, passes=1),
+        hasher=hasher or PasswordHasher(queue=1000, threads=2, memory=8, passes=1),
     )
 
 

@@ -4,7 +4,7 @@ from datetime import timedelta
 
 import pytest
 
-from services.session.main import edge_settings
+from services.session.main import create_app, edge_settings
 from services.session.settings import Settings
 from shared.errors import ConfigurationError
 from shared.settings import load
@@ -79,6 +79,31 @@ def test_cookies_are_secure_where_people_come_by_https(url: str, secure: bool) -
 
     assert by_default.session_cookie.secure is by_default.csrf_cookie.secure is secure
     assert insisted.session_cookie.secure
+
+
+@pytest.mark.parametrize(
+    "url",
+    ["http://localhost:8000", "http://127.0.0.1:8000", "http://[::1]:8000", "https://localhost"],
+)
+def test_development_is_for_this_machine(url: str) -> None:
+    """D6: where the mails of everybody are shown."""
+    assert edge_settings(settings(public_url=url, countersign_development=True)).problems() == []
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "https://id.example",
+        "http://192.0.2.1:8000",
+        "http://localhost.id.example",
+        "http://0.0.0.0",
+    ],
+)
+def test_development_is_for_no_public_address(url: str) -> None:
+    """D6: it is refused at the start, in a plain sentence."""
+    with pytest.raises(ConfigurationError, match=r"COUNTERSIGN_DEVELOPMENT needs a PUBLIC_URL"):
+        create_app(settings(public_url=url, countersign_development=True))
+    assert edge_settings(settings(public_url=url)).problems() == []
 
 
 def test_no_secret_shows(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -128,6 +128,14 @@ def test_whatever_a_member_holds_is_a_text_or_a_fault(value: object) -> None:
         ("login.example.org", (".login.example.org",), True),
         ("[::1]:8000", ("[::1]",), True),
         ("[::1]evil.org", ("[::1]",), False),
+        ("[::1]:8000.evil.org", ("[::1]",), False),
+        ("localhost:28000", ("localhost",), True),
+        ("localhost:28000.evil.org", ("localhost",), False),
+        ("localhost:evil.org", ("localhost",), False),
+        ("localhost:", ("localhost",), False),
+        ("localhost:1:2", ("localhost",), False),
+        ("localhost:\N{ARABIC-INDIC DIGIT EIGHT}", ("localhost",), False),
+        ("localhost:\N{SUPERSCRIPT TWO}", ("localhost",), False),
         ("", ("*",), False),
         ("anything", ("*",), True),
         ("login.example.org@evil.org", ("login.example.org",), False),
@@ -182,6 +190,18 @@ def test_a_proxy_may_name_the_client_in_a_header_of_its_own() -> None:
 
     assert client_address(made, proxies=0, header="x-real-ip") == "198.51.100.7"
     assert client_address(request(), proxies=0, header="x-real-ip") == "192.0.2.1"
+
+
+@pytest.mark.parametrize(
+    "values",
+    [("203.0.113.9", "198.51.100.7"), ("198.51.100.7",) * 2, ("203.0.113.9, 198.51.100.7",), ()],
+)
+def test_a_header_that_does_not_name_one_client_names_none(values: tuple[str, ...]) -> None:
+    """L7: of several, all but the proxy's own were written by the client."""
+    made = request()
+    made.scope["headers"] += [(b"x-real-ip", value.encode()) for value in values]
+
+    assert client_address(made, proxies=0, header="x-real-ip") == "192.0.2.1"
 
 
 @given(st.text(st.characters(codec="latin-1")))

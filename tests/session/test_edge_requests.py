@@ -13,7 +13,9 @@ import httpx
 import pytest
 import pytest_asyncio
 import structlog
+from fastapi import FastAPI
 from pydantic import SecretStr
+from starlette.types import Receive, Scope, Send
 from structlog.testing import capture_logs
 
 from services.session.api import edge, envelope
@@ -81,7 +83,7 @@ async def test_cookies_are_secure_where_people_come_by_https(tmp_path: Path) -> 
     """N8: Secure, and the name that browsers tie to the host, over HTTPS."""
     https = "https://login.example.org"
     changes = {"public_url": https, "session_cookie_name": "__Host-sessionid"}
-    async with in_process(tmp_path, **changes) as suite:
+    async with in_process(tmp_path, countersign_development=False, **changes) as suite:
         client = Client("browser", httpx.ASGITransport(suite.apps["session"]), https)
         answer = await _signing_up(suite, client)
         await client.close()
@@ -310,6 +312,29 @@ async def test_the_inbox_is_for_development_without_a_mail_server(tmp_path: Path
         async with in_process(tmp_path / name, **change) as suite:
             for path in ("/inbox", "/inbox.json"):
                 assert (await suite.client("app").http.get(path)).status_code == 404
+
+
+@pytest.mark.parametrize("peer", ["192.0.2.1", "2001:db8::1", "::ffff:192.0.2.1", "", None])
+async def test_the_inbox_is_for_this_machine_alone(suite: InProcess, peer: str | None) -> None:
+    """D6: to any other there is no such page, whatever headers say."""
+    app = suite.apps["session"]
+    forged = {"x-forwarded-for": "127.0.0.1", "x-real-ip": "127.0.0.1"}
+    for path in ("/inbox", "/inbox.json"):
+        assert await _status_for(app, path, peer, forged) == 404
+        assert await _status_for(app, path, "127.0.0.1", {}) == 200
+        assert await _status_for(app, path, "::1", {}) == 200
+        assert await _status_for(app, path, "::ffff:127.0.0.1", {}) == 200
+
+
+async def _status_for(app: FastAPI, path: str, peer: str | None, headers: dict[str, str]) -> int:
+    """Return what a peer is answered, or one that has no address."""
+
+    async def from_peer(scope: Scope, receive: Receive, send: Send) -> None:
+        await app({**scope, "client": None if peer is None else (peer, 1)}, receive, send)
+
+    transport = httpx.ASGITransport(from_peer)
+    async with httpx.AsyncClient(transport=transport, base_url="http://localhost:8000") as http:
+        return (await http.get(path, headers=headers)).status_code
 
 
 # Trouble

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from services.session.domain.sessions import Client
-from services.session.flows.outcomes import Shown, Standing
+from services.session.flows.outcomes import Shown, Standing, Throttled
 from services.session.flows.passwords import PasswordHasher
 from shared.database import Database
 from shared.errors import Unavailable
@@ -260,6 +260,50 @@ async def test_reauthentication_is_no_place_to_guess_passwords(house: House) -> 
     assert spread(outcomes) == {"incorrect_password": 5, "too_many_login_attempts": 2}
     assert faults_of(await ada.reauthenticate()) == ["too_many_login_attempts"]
     assert faults_of(await ada.elsewhere("198.51.100.1").log_in()) == ["too_many_login_attempts"]
+
+
+def hashing_nothing(house: House) -> None:
+    """Leave the house with a pool that turns every password away."""
+    full = PasswordHasher(queue=-1, threads=1, memory=8, passes=1)
+    house.flows = make_flows(house.db, house.factors, house.clock, full)
+
+
+@pytest.mark.parametrize("email", [ADA, "new@example.org"])
+async def test_over_its_limit_an_origin_has_no_sign_up_hashed(house: House, email: str) -> None:
+    """L2, L8: or one origin would keep the pool busy for everybody."""
+    await house.visitor("198.51.100.1").join()
+    for n in range(20):
+        assert isinstance(await house.visitor().sign_up(f"p{n}@example.org"), Standing)
+    hashing_nothing(house)
+
+    assert isinstance(await house.visitor().sign_up(email), Throttled)
+    assert (await house.events())[-1] == "signup_limited"
+    with pytest.raises(Unavailable):
+        await house.visitor("198.51.100.1").sign_up(email)
+
+
+async def test_over_its_limit_no_password_of_a_reauthentication_is_hashed(house: House) -> None:
+    """L2: nor is a right one told from a wrong one."""
+    ada = await house.visitor().join()
+    for _ in range(5):
+        await ada.reauthenticate("wrong")
+    hashing_nothing(house)
+
+    assert faults_of(await ada.reauthenticate()) == ["too_many_login_attempts"]
+    assert faults_of(await ada.reauthenticate("wrong")) == ["too_many_login_attempts"]
+    house.clock.turn(minutes=5)
+    with pytest.raises(Unavailable):
+        await ada.reauthenticate()
+
+
+async def test_a_sign_up_that_mails_nobody_counts_for_its_origin(house: House) -> None:
+    """L2: or an address that has had its mails would be free of any limit."""
+    outcomes = [await house.visitor().sign_up() for _ in range(20)]
+
+    assert spread(outcomes) == {"Standing": 5, "Throttled": 15}
+    assert isinstance(await house.visitor().sign_up("new@example.org"), Throttled)
+    assert isinstance(await house.visitor("198.51.100.1").sign_up("new@example.org"), Standing)
+    assert (await house.events()).count("signup_limited") == 16
 
 
 async def test_parallel_passwords_reveal_no_more_than_the_limit(pg_house: House) -> None:

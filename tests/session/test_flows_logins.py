@@ -4,7 +4,7 @@ import asyncio
 from datetime import timedelta
 
 import pytest
-from sqlalchemy import bindparam, update
+from sqlalchemy import update
 
 from services.session.domain.access import Access
 from services.session.domain.addresses import parse_address
@@ -18,7 +18,7 @@ from services.session.flows.outcomes import (
     Standing,
     Visit,
 )
-from services.session.store.tables import emails, users
+from services.session.store.tables import emails
 from shared.database import Statement, step
 from shared.factor import Verification
 from shared.token import hash_token
@@ -29,23 +29,14 @@ from tests.session.house import (
     Cut,
     House,
     Visitor,
+    change_user,
     faults_of,
+    second_replica,
     unavailable,
 )
 
 NINES = "\N{FULLWIDTH DIGIT NINE}" * 6
 WIDE = "\N{FULLWIDTH LATIN SMALL LETTER A}da@example.org"
-
-CHANGE_USER = {
-    name: Statement(update(users).values({name: bindparam("value", type_=users.c[name].type)}))
-    for name in ("factor_epoch", "session_epoch", "disabled_at")
-}
-
-
-async def change_user(house: House, **values: int | None) -> None:
-    """Change the only user behind the service's back."""
-    for name, value in values.items():
-        assert await house.db.apply(step(CHANGE_USER[name], value=value)) is not None
 
 
 def standing(outcome: object) -> Standing:
@@ -423,6 +414,40 @@ async def test_every_way_in_asks_for_the_second_factor(house: House) -> None:
     assert not after.visit.authenticated
     mailed.secret = ada.secret
     assert standing(await mailed.authenticate(mailed.otp())).visit.authenticated
+
+
+async def test_a_mailed_code_does_not_pass_by_a_second_factor_of_meanwhile(house: House) -> None:
+    """O6, O8: TOTP is turned on between what the stage reads and what it writes."""
+    ada = house.visitor()
+    await ada.sign_up()
+    code = await house.code()
+    async with second_replica(house) as replica:
+        late = replica.visitor()
+        await late.log_in()
+        late_code = await house.code()
+        visit = await late.visit()
+        assert visit.pending == "verify_email"
+        await ada.verify(code)
+        await ada.protect()
+
+        assert await replica.flows.verify_email.verify(visit, late_code) == Misfit()
+        with pytest.raises(Gone):
+            await late.visit()
+    authenticated = [r for r in await house.session_rows() if r.authenticated_at is not None]
+    assert len(authenticated) == 1
+
+
+@pytest.mark.parametrize("change", [{"session_epoch": 99}, {"disabled_at": 1}])
+async def test_a_mailed_code_in_flight_does_not_outlive_a_change_of_the_account(
+    house: House, change: dict[str, int]
+) -> None:
+    """O6: neither a change of the password nor disabling."""
+    ada = house.visitor()
+    await ada.sign_up()
+    visit = await ada.visit()
+    await change_user(house, **change)
+
+    assert await house.flows.verify_email.verify(visit, await house.code()) == Misfit()
 
 
 async def change_email_to_unverified(house: House) -> None:

@@ -10,14 +10,17 @@ from sqlalchemy import select
 from services.session.domain.register import Intent, Pending
 from services.session.domain.stages import Stage
 from services.session.flows.outcomes import Outcome, Refused, Shown, Standing, Visit
+from services.session.flows.register import LIVE
 from services.session.store.tables import dead_authenticators
 from shared.database import Statement
 from shared.errors import Unavailable
+from shared.http.client import TIMEOUT
 from tests.session.house import (
     Crash,
     Cut,
     House,
     Visitor,
+    change_user,
     faults_of,
     second_replica,
     unavailable,
@@ -76,6 +79,12 @@ DEATHS = [*HALF_DONE, dies_before_it_answers]
 Death = Callable[[House, Attempt, Visit, str], Awaitable[None]]
 
 
+async def long_after(death: Death, house: House, attempt: Attempt, visit: Visit, code: str) -> None:
+    """Let a process die, and wait until what it was changing can no longer be alive."""
+    await death(house, attempt, visit, code)
+    house.clock.turn(seconds=LIVE.total_seconds())
+
+
 def cut_call(house: House, attempt: Attempt, where: Cut) -> None:
     """Break the one call of the change."""
     method, part = ("POST", "complete") if attempt is activate else ("DELETE", "authenticators")
@@ -120,7 +129,7 @@ async def test_after_a_crashed_activation_a_login_needs_no_second_factor(
 ) -> None:
     """What was half made is dead: the person never saw it succeed."""
     ada, visit, code = await ready_to_activate(house)
-    await death(house, activate, visit, code)
+    await long_after(death, house, activate, visit, code)
 
     assert standing(await ada.elsewhere().log_in()).visit.authenticated
     assert await house.registered() == []
@@ -145,7 +154,7 @@ async def test_after_an_unanswered_activation_a_login_needs_the_second_factor(
 async def test_after_a_crashed_activation_another_one_works(house: House, death: Death) -> None:
     """… with a new secret, and one authenticator is the outcome."""
     ada, visit, code = await ready_to_activate(house)
-    await death(house, activate, visit, code)
+    await long_after(death, house, activate, visit, code)
     await ada.show_totp()
 
     assert isinstance(await ada.activate(ada.otp()), Shown)
@@ -167,7 +176,7 @@ async def test_after_an_unanswered_activation_there_is_one_already(house: House)
 @pytest.mark.parametrize("death", DEATHS)
 async def test_after_a_crashed_activation_a_removal_works(house: House, death: Death) -> None:
     ada, visit, code = await ready_to_activate(house)
-    await death(house, activate, visit, code)
+    await long_after(death, house, activate, visit, code)
 
     assert await ada.deactivate() == Shown()
     assert await house.registered() == []
@@ -180,7 +189,7 @@ async def test_after_a_crashed_activation_the_sweeps_set_it_right(
     house: House, death: Death
 ) -> None:
     _, visit, code = await ready_to_activate(house)
-    await death(house, activate, visit, code)
+    await long_after(death, house, activate, visit, code)
 
     assert await consistent(house)
 
@@ -194,7 +203,7 @@ async def test_after_a_crashed_removal_a_login_needs_no_second_factor(
 ) -> None:
     """A removal that was begun is carried on."""
     ada, visit, code = await ready_to_remove(house)
-    await death(house, deactivate, visit, code)
+    await long_after(death, house, deactivate, visit, code)
 
     assert standing(await ada.elsewhere().log_in()).visit.authenticated
     assert await house.registered() == await house.enrolled() == []
@@ -204,7 +213,7 @@ async def test_after_a_crashed_removal_a_login_needs_no_second_factor(
 @pytest.mark.parametrize("death", DEATHS)
 async def test_after_a_crashed_removal_an_activation_works(house: House, death: Death) -> None:
     ada, visit, code = await ready_to_remove(house)
-    await death(house, deactivate, visit, code)
+    await long_after(death, house, deactivate, visit, code)
     await ada.elsewhere().log_in()
     await ada.show_totp()
 
@@ -216,7 +225,7 @@ async def test_after_a_crashed_removal_an_activation_works(house: House, death: 
 @pytest.mark.parametrize("death", DEATHS)
 async def test_after_a_crashed_removal_another_one_works(house: House, death: Death) -> None:
     ada, visit, code = await ready_to_remove(house)
-    await death(house, deactivate, visit, code)
+    await long_after(death, house, deactivate, visit, code)
 
     assert await ada.deactivate() == Shown()
     assert await house.registered() == await house.enrolled() == []
@@ -226,7 +235,7 @@ async def test_after_a_crashed_removal_another_one_works(house: House, death: De
 @pytest.mark.parametrize("death", DEATHS)
 async def test_after_a_crashed_removal_the_sweeps_set_it_right(house: House, death: Death) -> None:
     _, visit, code = await ready_to_remove(house)
-    await death(house, deactivate, visit, code)
+    await long_after(death, house, deactivate, visit, code)
 
     assert await consistent(house)
     assert await house.registered() == []
@@ -243,8 +252,9 @@ async def test_nobody_gets_past_a_dirty_register_while_the_factor_is_away(
     ada, visit, code = await ready_to_remove(house)
     waiting = ada.elsewhere()
     await waiting.log_in()
-    await death(house, deactivate, visit, code)
+    await long_after(death, house, deactivate, visit, code)
     for attempt in (ada.elsewhere().log_in(), waiting.authenticate(waiting.otp())):
+        house.clock.turn(seconds=LIVE.total_seconds())
         house.wire.cut("DELETE", "authenticators", Cut.BEFORE)
         assert await unavailable(attempt)
 
@@ -272,9 +282,34 @@ async def test_a_factor_that_lost_its_data_turns_nobodys_second_factor_off(house
     await house.totp.remove(account.id, registered)
     half_made = Pending(intent=Intent.ADD, type="totp", id="half-made")
     await house.store.write(house.store.mark_register(account, half_made, house.clock()))
+    house.clock.turn(seconds=LIVE.total_seconds())
 
     assert standing(await ada.elsewhere().log_in()).visit.pending is Stage.MFA_AUTHENTICATE
     assert await house.registered() == [registered]
+
+
+@pytest.mark.parametrize("ready", [ready_to_activate, ready_to_remove])
+async def test_nobody_takes_over_a_change_that_may_be_alive(
+    house: House, ready: Callable[[House], Awaitable[tuple[Visitor, Visit, str]]]
+) -> None:
+    """Whoever meets it is told to come again, as long as its factor may still be called."""
+    ada, visit, code = await ready(house)
+    await dies_after_the_mark(house, activate if code else deactivate, visit, code)
+    marked = await house.user()
+    asked = len(house.wire.requests)
+    house.clock.turn(seconds=LIVE.total_seconds() - 0.001)
+
+    assert await unavailable(ada.elsewhere().log_in())
+    assert await unavailable(ada.deactivate())
+    assert await house.user() == marked
+    assert len(house.wire.requests) == asked
+    house.clock.turn(seconds=0.001)
+    assert standing(await ada.elsewhere().log_in()).visit.authenticated
+    assert await consistent(house)
+
+
+def test_a_change_may_be_alive_for_longer_than_its_factor_is_waited_for() -> None:
+    assert LIVE >= 2 * TIMEOUT
 
 
 async def test_sweeps_leave_alone_what_is_under_way(house: House) -> None:
@@ -290,7 +325,7 @@ async def test_sweeps_leave_alone_what_is_under_way(house: House) -> None:
 async def test_a_sweep_asks_again_while_the_factor_is_away(house: House) -> None:
     """After one minute, two, four, up to an hour."""
     ada, visit, code = await ready_to_activate(house)
-    await dies_during_the_call(house, activate, visit, code)
+    await long_after(dies_during_the_call, house, activate, visit, code)
     await ada.elsewhere().log_in()
     waits = []
     for _ in range(9):
@@ -321,13 +356,34 @@ async def test_a_sweep_does_not_stop_at_a_register_that_it_cannot_repair(house: 
 
 
 @pytest.mark.parametrize("where", Cut)
-async def test_a_login_during_a_half_finished_activation(pg_house: House, where: Cut) -> None:
+async def test_a_login_during_an_activation_comes_again(house: House, where: Cut) -> None:
+    """O4, O8: it neither passes by what is about to count, nor destroys it."""
+    ada, visit, code = await ready_to_activate(house)
+    held = house.wire.hold("POST", "complete", where)
+    async with second_replica(house) as replica:
+        activation = asyncio.create_task(activate(house, visit, code))
+        await held.arrived.wait()
+        other = ada.elsewhere(house=replica)
+        assert await unavailable(other.log_in())
+        held.go_on.set()
+        assert isinstance(await activation, Shown)
+        assert standing(await other.log_in()).visit.pending is Stage.MFA_AUTHENTICATE
+
+    assert len(await house.registered()) == 1
+    assert await consistent(house)
+
+
+@pytest.mark.parametrize("where", Cut)
+async def test_a_login_during_an_activation_that_takes_too_long(
+    pg_house: House, where: Cut
+) -> None:
     """The login takes the register over; the activation that comes too late does not count."""
     ada, visit, code = await ready_to_activate(pg_house)
     held = pg_house.wire.hold("POST", "complete", where)
     async with second_replica(pg_house) as replica:
         activation = asyncio.create_task(activate(pg_house, visit, code))
         await held.arrived.wait()
+        pg_house.clock.turn(seconds=LIVE.total_seconds())
         other = ada.elsewhere(house=replica)
         assert standing(await other.log_in()).visit.authenticated
         held.go_on.set()
@@ -340,7 +396,7 @@ async def test_a_login_during_a_half_finished_activation(pg_house: House, where:
 
 
 async def test_of_two_activations_one_counts(pg_house: House) -> None:
-    """Two sessions, two secrets, one account: at most one authenticator is the outcome."""
+    """Two sessions, two secrets, one account: one authenticator is the outcome."""
     ada, visit, code = await ready_to_activate(pg_house)
     async with second_replica(pg_house) as replica:
         other = ada.elsewhere(house=replica)
@@ -353,25 +409,91 @@ async def test_of_two_activations_one_counts(pg_house: House) -> None:
             return_exceptions=True,
         )
 
-    assert sum(isinstance(outcome, Shown) for outcome in outcomes) <= 1
+    assert sum(isinstance(outcome, Shown) for outcome in outcomes) == 1
     assert all(isinstance(o, Shown | Refused | Unavailable) for o in outcomes)
-    registered = await pg_house.registered()
-    assert len(registered) == sum(isinstance(outcome, Shown) for outcome in outcomes)
+    assert len(await pg_house.registered()) == 1
     assert await consistent(pg_house)
 
 
-async def test_one_activation_asked_for_twice_makes_one_authenticator(pg_house: House) -> None:
-    _, visit, code = await ready_to_activate(pg_house)
-    async with second_replica(pg_house) as replica:
+def is_double(outcome: object) -> bool:
+    """Tell whether the second of two equal activations was answered so."""
+    return isinstance(outcome, Unavailable) or (
+        isinstance(outcome, Refused) and faults_of(outcome) == ["incorrect_code"]
+    )
+
+
+@pytest.mark.parametrize("requests", [2, 6])
+async def test_one_activation_asked_for_at_once_makes_one_authenticator(
+    house: House, requests: int
+) -> None:
+    """T4: a button that was pressed twice; no right code is counted as a failure."""
+    ada, _, code = await ready_to_activate(house)
+    async with second_replica(house) as replica:
+        doors = [ada.elsewhere(house=(house, replica)[n % 2]) for n in range(requests)]
+        for door in doors:
+            door.token = ada.token
         outcomes = await asyncio.gather(
-            *(activate(house, visit, code) for house in (pg_house, replica) * 3),
-            return_exceptions=True,
+            *(door.activate(code) for door in doors), return_exceptions=True
         )
 
-    assert sum(isinstance(outcome, Shown) for outcome in outcomes) <= 1
-    assert all(isinstance(o, Shown | Refused | Unavailable) for o in outcomes)
-    assert len(await pg_house.registered()) <= 1
-    assert await consistent(pg_house)
+    done = [outcome for outcome in outcomes if isinstance(outcome, Shown)]
+    assert len(done) == 1
+    assert all(is_double(outcome) for outcome in outcomes if outcome not in done)
+    assert len(await house.registered()) == 1
+    assert "second_factor_failed" not in await house.events()
+    assert await consistent(house)
+
+
+@pytest.mark.parametrize("where", Cut)
+async def test_an_activation_is_not_lost_to_its_double(house: House, where: Cut) -> None:
+    """The second request finds the first at the factor: it comes again, and destroys nothing."""
+    ada, visit, code = await ready_to_activate(house)
+    held = house.wire.hold("POST", "complete", where)
+    async with second_replica(house) as replica:
+        first = asyncio.create_task(activate(house, visit, code))
+        await held.arrived.wait()
+        double = ada.elsewhere(house=replica)
+        double.token = ada.token
+        assert await unavailable(double.activate(code))
+        assert (await house.user()).mfa_failures == 0
+        held.go_on.set()
+        assert isinstance(await first, Shown)
+        assert faults_of(await double.activate(code)) == ["incorrect_code"]
+
+    assert len(await house.registered()) == 1
+    assert "second_factor_failed" not in await house.events()
+    assert await consistent(house)
+
+
+async def logs_out(_: House, ada: Visitor) -> None:
+    await ada.log_out()
+
+
+async def loses_all_sessions(house: House, _: Visitor) -> None:
+    await change_user(house, session_epoch=99)
+
+
+async def is_disabled(house: House, _: Visitor) -> None:
+    await change_user(house, disabled_at=1)
+
+
+@pytest.mark.parametrize("ends", [logs_out, loses_all_sessions, is_disabled])
+@pytest.mark.parametrize("where", Cut)
+async def test_an_activation_does_not_outlive_its_session(
+    house: House, ends: Callable[[House, Visitor], Awaitable[None]], where: Cut
+) -> None:
+    """N3, O6: whoever is thrown out leaves no second factor of their own behind."""
+    ada, visit, code = await ready_to_activate(house)
+    held = house.wire.hold("POST", "complete", where)
+    activation = asyncio.create_task(activate(house, visit, code))
+    await held.arrived.wait()
+    await ends(house, ada)
+    held.go_on.set()
+
+    assert await unavailable(activation)
+    assert await house.registered() == []
+    assert "authenticator_added" not in await house.events()
+    assert await consistent(house)
 
 
 async def test_two_removals_end_in_one(pg_house: House) -> None:
@@ -398,6 +520,7 @@ async def test_a_removal_that_was_overtaken_by_a_login_succeeds(
     async with second_replica(pg_house) as replica:
         removal = asyncio.create_task(deactivate(pg_house, visit, code))
         await held.arrived.wait()
+        pg_house.clock.turn(seconds=LIVE.total_seconds())
         assert standing(await ada.elsewhere(house=replica).log_in()).visit.authenticated
         held.go_on.set()
         assert await removal == Shown()

@@ -11,14 +11,16 @@ UNKNOWN = "0.0.0.0"  # noqa: S104 - an address that nobody has, not one to liste
 def client_address(request: Request, *, proxies: int, header: str | None) -> str:
     """Return the client's IP address in its shortest form.
 
-    With `header`, a proxy puts the address there by itself. Otherwise `proxies` is how many proxies
-    stand in front, each of which appends its peer to X-Forwarded-For: the address is that many from
-    the right, since anything further left was written by the client. Where that cannot be
-    read, the peer itself counts, so that a forged value never shares or dodges a limit.
+    With `header`, a proxy puts the address there by itself, and once. Otherwise `proxies` is how
+    many proxies stand in front, each of which appends its peer to X-Forwarded-For: the address is
+    that many from the right, since anything further left was written by the client. Where that
+    cannot be read, the peer itself counts, so that a forged value never shares or dodges a limit.
     """
     peer = _parse(request.client.host if request.client else "") or UNKNOWN
     if header:
-        return _parse(request.headers.get(header, "")) or peer
+        named = request.headers.getlist(header)
+        # Of several, all but one were written by the client, and nobody can tell which.
+        return (_parse(named[0]) if len(named) == 1 else None) or peer
     if proxies <= 0:
         return peer
     hops = ",".join(request.headers.getlist("x-forwarded-for")).split(",")

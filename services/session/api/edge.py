@@ -3,6 +3,7 @@
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
+from urllib.parse import urlsplit
 
 from fastapi import FastAPI
 from starlette.exceptions import HTTPException
@@ -22,6 +23,7 @@ from services.session.api.hosts import AllowedHosts
 from services.session.api.openapi import STANDING, Answers, describe
 from services.session.domain.access import Access
 from services.session.domain.faults import Fault
+from services.session.domain.hosts import is_loopback
 from services.session.domain.sessions import Client
 from services.session.flows import Flows
 from services.session.flows.outcomes import Gone, LoginNeeded, Outcome, Standing, Visit
@@ -40,6 +42,7 @@ class EdgeSettings:
 
     `trusted_origins` are origins of pages besides that of `public_url`; `csrf_header` is a header's
     name, in lower case; `client_ip_header` and `trusted_proxy_count` as in `client_address`.
+    In `development` there may be a page with everybody's mails.
     """
 
     public_url: str
@@ -51,6 +54,7 @@ class EdgeSettings:
     csrf_header: str = "x-csrftoken"
     trusted_proxy_count: int = 0
     client_ip_header: str | None = None
+    development: bool = False
 
     @cached_property
     def origins(self) -> frozenset[str]:
@@ -68,6 +72,11 @@ class EdgeSettings:
         found = [*self.session_cookie.problems(), *self.csrf_cookie.problems()]
         if origin_of(self.public_url) is None:
             found.append("PUBLIC_URL must be an http or https URL with a host.")
+        elif self.development and not is_loopback(urlsplit(self.public_url).hostname or ""):
+            found.append(
+                "COUNTERSIGN_DEVELOPMENT needs a PUBLIC_URL on this machine, such as "
+                "http://localhost:8000: whoever reads the inbox page can become anyone."
+            )
         found += [
             f"CSRF_TRUSTED_ORIGINS has {origin!r}, which is not scheme://host[:port]."
             for origin in self.trusted_origins

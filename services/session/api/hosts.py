@@ -57,9 +57,13 @@ def _host_of(scope: Scope) -> str:
 
 def _without_port(host: str) -> str:
     if host.startswith("["):
-        literal, bracket, port = host.partition("]")
-        return literal + bracket if not port or port.startswith(":") else ""
-    return host.partition(":")[0].removesuffix(".")
+        literal, bracket, rest = host.partition("]")
+        name, between, port = literal + bracket, rest[:1], rest[1:]
+    else:
+        name, between, port = host.partition(":")
+    if between and not (between == ":" and port.isascii() and port.isdigit()):
+        return ""
+    return name.removesuffix(".")
 
 
 def _matches(name: str, pattern: str) -> bool:

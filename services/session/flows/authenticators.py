@@ -78,7 +78,8 @@ class AuthenticatorsFlow:
         """Let the authenticator count whose secret was shown last in this session.
 
         Its first code is judged by the factor, which spends it. Failures count like those of a
-        login: whoever has the session and not the phone may not guess here either.
+        login: whoever has the session and not the phone may not guess here either. It does not
+        outlive its session: a logout, or a change that ends sessions, stops it on its way.
         """
         session, account = visit.session, visit.account
         if session is None or account is None or not visit.authenticated:
@@ -134,7 +135,7 @@ class AuthenticatorsFlow:
             created_at=datetime.fromtimestamp(made.created_at, UTC),
         )
         used_up = {name: own for name, own in session.enrolments.items() if name != TOTP}
-        done = self._store.clear_enrolments(replace(session, enrolments=used_up))
+        done = self._store.set_enrolments(replace(session, enrolments=used_up))
         if entry.id == session.enrolments[TOTP] and await self._registrar.add(
             account, register, entry, done
         ):

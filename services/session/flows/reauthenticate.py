@@ -45,10 +45,16 @@ class ReauthenticateFlow:
         self._clock = clock
 
     async def by_password(self, visit: Visit, password: str) -> Outcome:
-        """Reauthenticate by password. Failures count like those of a login by password."""
+        """Reauthenticate by password. Failures count like those of a login by password.
+
+        Over the limit nothing is judged, and nothing hashed.
+        """
         session, account = visit.session, visit.account
         if not visit.authenticated or session is None or account is None:
             return LoginNeeded(visit)
+        known = await self._store.find_by_address(account.email, visit.address, self._clock())
+        if known.limited:
+            return await self._limited(account)
         if not await self._hasher.verify(password, account.password_hash):
             return await self._wrong(visit, account)
         now = self._clock()

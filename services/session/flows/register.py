@@ -2,7 +2,8 @@
 
 Only what the register holds counts. A change goes in three steps: the register is marked dirty
 under a new number, the factor is called (repeatably), and the register is written clean if that
-number still stands. Whoever finds it dirty takes the next number and repairs it first, or fails.
+number still stands. Whoever finds it dirty takes the next number and repairs it first, or fails;
+as long as the change may be alive, whoever meets it is told to come again.
 """
 
 from collections.abc import Mapping
@@ -22,6 +23,11 @@ from shared.clock import Clock
 from shared.database import Step
 from shared.errors import Unavailable
 from shared.factor import FactorClient
+
+# How long a change may be alive after its mark: twice as long as a call to a factor is waited for,
+# to leave time for the writes. Earlier, taking over would undo what somebody is doing: the second
+# of two equal requests would destroy the first. Whoever is slower still finds another number.
+LIVE = timedelta(seconds=10)
 
 # The factor may still be at work on a call that was given up: look again when it cannot be.
 BURIAL_DELAY = timedelta(minutes=1)
@@ -49,12 +55,16 @@ class Registrar:
         return settled
 
     async def repair(self, account: Account) -> None:
-        """Undo an addition or carry on a removal, at the factor first; write the register clean."""
+        """Undo an addition or carry on a removal, at the factor first; write the register clean.
+
+        Raises Unavailable, and leaves it alone, while the change may still be alive.
+        """
         pending = account.register.pending
         if pending is None:
             return
         now = self._clock()
-        if await self._store.write(self._store.take_over_register(account, now)) is None:
+        taking = self._store.take_over_register(account, before=now - LIVE, now=now)
+        if await self._store.write(taking) is None:
             raise _overtaken()
         taken = replace(account.register, number=account.register.number + 1)
         await self._factor(pending.type).remove(account.id, pending.id)
@@ -68,14 +78,15 @@ class Registrar:
         return replace(account.register, number=account.register.number + 1, pending=pending)
 
     async def add(self, account: Account, register: Register, entry: Entry, *others: Step) -> bool:
-        """Write down that `entry` counts. False if it may not: the second factor rests.
+        """Write down that `entry` counts. False if it may not.
 
-        `register` is as `announce` returned it; `others` are written along.
+        The second factor rests, the account's sessions were ended, or one of `others`, which are
+        written along, was refused. `register` is as `announce` returned it.
         """
         grown = replace(register.with_entry(entry), pending=None)
         added = AuthenticatorAdded(user_id=account.id, factor=entry.type, authenticator_id=entry.id)
         written = await self._store.write(
-            self._store.register_added(account.id, grown, self._clock()), *others, events=[added]
+            self._store.register_added(account, grown, self._clock()), *others, events=[added]
         )
         return written is not None
 

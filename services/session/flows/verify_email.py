@@ -24,7 +24,8 @@ class VerifyEmailFlow:
         """Pass the stage if `key` is the code. The third wrong one ends the login.
 
         One write, which holds only for the state that was read: two requests with one code pass
-        the stage once, and however many guess at once, three are judged.
+        the stage once, however many guess at once, three are judged, and a second factor that was
+        turned on meanwhile is not passed by.
         """
         session = visit.session
         if session is None or session.login is None or visit.pending is not Stage.VERIFY_EMAIL:
@@ -37,6 +38,7 @@ class VerifyEmailFlow:
         login = pass_stage(session.login, Stage.VERIFY_EMAIL)
         move = self._engine.move(visit, login, account.facts, now)
         written = await self._store.write(
+            self._store.account_stands(visit.account),
             *move.steps,
             self._store.verify_email(account.id, login.email, now),
             events=[EmailVerified(user_id=account.id), *move.events],

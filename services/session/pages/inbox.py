@@ -1,7 +1,7 @@
 """The development inbox: what would have been mailed, for whoever sits at this machine.
 
-Only ever added in development and without a mail server: whoever reads these mails can become
-anyone.
+Only ever added in development and without a mail server, and shown to this machine alone: whoever
+reads these mails can become anyone.
 """
 
 import asyncio
@@ -13,9 +13,11 @@ from pathlib import Path
 from string import Template
 
 from fastapi import FastAPI
+from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, JSONResponse, Response
 
+from services.session.domain.hosts import is_loopback
 from services.session.gateway.postbox import Inbox
 
 PATH = "/inbox"
@@ -31,8 +33,20 @@ Endpoint = Callable[[Request], Awaitable[Response]]
 def add(app: FastAPI, directory: Path) -> None:
     """Serve the messages in `directory` at /inbox as a page, and at /inbox.json."""
     inbox = Inbox(directory)
-    app.add_route(PATH, _page(inbox), methods=["GET"], include_in_schema=False)
-    app.add_route(f"{PATH}.json", _listing(inbox), methods=["GET"], include_in_schema=False)
+    for path, endpoint in ((PATH, _page(inbox)), (f"{PATH}.json", _listing(inbox))):
+        app.add_route(path, _local(endpoint), methods=["GET"], include_in_schema=False)
+
+
+def _local(endpoint: Endpoint) -> Endpoint:
+    """Let `endpoint` answer this machine, and be unknown to any other."""
+
+    async def answer(request: Request) -> Response:
+        # The peer of the connection: what headers say of it, anybody can write.
+        if request.client is None or not is_loopback(request.client.host):
+            raise HTTPException(404)
+        return await endpoint(request)
+
+    return answer
 
 
 def _page(inbox: Inbox) -> Endpoint:

@@ -104,6 +104,7 @@ FIND_BY_ADDRESS = Statement(
         *ACCOUNT_COLUMNS,
         _count("account_key").label("account_count"),
         _count("origin_key").label("origin_count"),
+        _count("signup_key").label("signup_count"),
     ).select_from(
         _one.outerjoin(emails, _same(emails.c.address)).outerjoin(
             users, users.c.id == emails.c.user_id
@@ -275,6 +276,7 @@ ACCEPT_MFA = Statement(
 )
 
 # The register. Who marks it takes a new number; who writes it clean must still hold that number.
+# Who takes it over leaves alone what was marked after `before`.
 
 MARK_REGISTER = Statement(
     update(users)
@@ -294,7 +296,12 @@ MARK_REGISTER = Statement(
 
 TAKE_OVER_REGISTER = Statement(
     update(users)
-    .where(_same(users.c.id), _same(users.c.register_number), users.c.register_pending.is_not(None))
+    .where(
+        _same(users.c.id),
+        _same(users.c.register_number),
+        users.c.register_pending.is_not(None),
+        users.c.register_marked_at <= _param(users.c.register_marked_at, "before"),
+    )
     .values(
         register_number=users.c.register_number + 1,
         register_marked_at=_now(),
@@ -308,6 +315,7 @@ REGISTER_ADDED = Statement(
     .where(
         _same(users.c.id),
         _same(users.c.register_number),
+        _same(users.c.session_epoch),
         users.c.disabled_at.is_(None),
         _rested(),
     )

@@ -1,7 +1,7 @@
 """Accounts, sessions, counters and the register: what flows read, and the steps of their writes."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from services.session.domain.addresses import address_key
@@ -9,6 +9,7 @@ from services.session.domain.limits import (
     MAILS_PER_ACCOUNT,
     PASSWORD_PER_ACCOUNT,
     PASSWORD_PER_ADDRESS,
+    SIGNUPS_PER_ADDRESS,
     Limit,
     origin_key,
 )
@@ -28,14 +29,19 @@ from shared.database import Change, Database, Row, Step, also, step
 from shared.event import Event
 
 LOGIN_FAILED = "login_failed"
+SIGNUP = "signup"
 
 
 @dataclass(frozen=True, kw_only=True)
 class Known:
-    """What is known of an address. `limited`: too many failures at it, or from the origin."""
+    """What is known of an address. `limited`: too many failures at it, or from the origin.
+
+    `signups_limited`: too many sign-ups from the origin.
+    """
 
     account: Account | None
     limited: bool
+    signups_limited: bool
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -84,6 +90,7 @@ class Store:
             address=address,
             account_key=address_key(LOGIN_FAILED, address),
             origin_key=origin_key(LOGIN_FAILED, origin),
+            signup_key=origin_key(SIGNUP, origin),
             now=to_micros(now),
         )
         if row is None:
@@ -91,7 +98,11 @@ class Store:
         limited = (row.account_count or 0) >= PASSWORD_PER_ACCOUNT.count or (
             row.origin_count or 0
         ) >= PASSWORD_PER_ADDRESS.count
-        return Known(account=account_of(row), limited=limited)
+        return Known(
+            account=account_of(row),
+            limited=limited,
+            signups_limited=(row.signup_count or 0) >= SIGNUPS_PER_ADDRESS.count,
+        )
 
     # Conditions
 
@@ -127,6 +138,10 @@ class Store:
             now=to_micros(now),
             ends_at=to_micros(now + limit.window),
         )
+
+    def count_signup(self, origin: str, now: datetime) -> Step:
+        """Count a sign-up from an origin; refuse beyond the limit."""
+        return self.count(origin_key(SIGNUP, origin), SIGNUPS_PER_ADDRESS, now)
 
     def count_mail(self, address: str, now: datetime) -> Step:
         """Count a mail to an address; refuse beyond the limit."""
@@ -208,21 +223,30 @@ class Store:
             now=to_micros(now),
         )
 
-    def take_over_register(self, account: Account, now: datetime) -> Step:
-        """Take the next number of a dirty register; refuse if somebody else has."""
+    def take_over_register(self, account: Account, *, before: datetime, now: datetime) -> Step:
+        """Take the next number of a register that is dirty since `before`.
+
+        Refuse if it was marked later, or if somebody else has taken it over.
+        """
         return step(
             statements.TAKE_OVER_REGISTER,
             id=account.id,
             register_number=account.register.number,
+            before=to_micros(before),
             now=to_micros(now),
         )
 
-    def register_added(self, user_id: str, register: Register, now: datetime) -> Step:
-        """Write the register clean with what was added; refuse if its number is no more."""
+    def register_added(self, account: Account, register: Register, now: datetime) -> Step:
+        """Write the register clean with what was added.
+
+        Refuse if its number is no more, while the second factor rests, or if the sessions of the
+        account were ended.
+        """
         return step(
             statements.REGISTER_ADDED,
-            id=user_id,
+            id=account.id,
             register_number=register.number,
+            session_epoch=account.session_epoch,
             entries=entries_json(register),
             now=to_micros(now),
         )
@@ -333,16 +357,12 @@ class Store:
         return step(statements.KEEP_TOKEN_UPDATE_SESSION, id=session.id, **session_columns(session))
 
     def set_enrolments(self, session: Session) -> Step:
-        """Write which enrolments were begun; refuse if the session has ended."""
+        """Write which enrolments are under way; refuse if the session has ended."""
         return step(
             statements.SET_ENROLMENTS,
             id=session.id,
             enrolments=session_columns(session)["enrolments"],
         )
-
-    def clear_enrolments(self, session: Session) -> Step:
-        """Write which enrolments are left, if the session still is."""
-        return replace(self.set_enrolments(session), required=False)
 
     def end_session(self, id: str) -> Step:
         """End a session for good; refuse if it has ended."""
