@@ -7,7 +7,7 @@ A relay that dies in between leaves events that are sent again under the same id
 import asyncio
 import json
 from concurrent.futures import ThreadPoolExecutor
-from datetime import timedelta
+from contextlib import suppress
 
 import structlog
 from prometheus_client import Counter, Gauge
@@ -23,7 +23,7 @@ BATCH = 500  # events published at once
 STANDBY = 2.0  # seconds until a relay that is not the active one, or lost its database, tries again
 FIRST_PAUSE = 0.1  # seconds after the broker failed; doubles
 LONGEST_PAUSE = 5.0  # seconds
-MEASURE = timedelta(seconds=5)  # between two counts of what waits
+MEASURE = 5.0  # seconds between two counts of what waits
 
 log = structlog.stdlib.get_logger(__name__)
 
@@ -43,17 +43,15 @@ class Relay:
         self._broker_url = broker_url
         self._signer = signer
         self._clock = clock
-        self._measured_at = clock() - MEASURE
 
     async def run(self) -> None:
         """Relay until cancelled, through any absence of the database or the broker."""
         while True:
-            try:
+            # The database itself tells, once, that it is away.
+            with suppress(Unavailable):
                 async with self._db.exclusive("relay") as active:
                     if active:
                         await self._relay()
-            except Unavailable as error:
-                log.warning("relay_interrupted", source=self._signer.source, reason=error.detail)
             await asyncio.sleep(STANDBY)
 
     async def _relay(self) -> None:
@@ -61,11 +59,14 @@ class Relay:
         publisher = Publisher(self._broker_url)
         # kombu blocks, so it has a thread; and only one, as it is not made for more.
         thread = ThreadPoolExecutor(1, f"relay {self._signer.source}")
+        measuring = asyncio.create_task(self._measure())
         try:
             while True:
                 await self._drain(publisher, thread)
                 await self._outbox.wait()
         finally:
+            measuring.cancel()
+            await asyncio.wait([measuring])
             publisher.stop_waiting()
             thread.submit(publisher.close)
             thread.shutdown(wait=False)
@@ -79,12 +80,12 @@ class Relay:
             except BrokerAway as error:
                 if pause == FIRST_PAUSE:
                     log.warning("broker_away", source=self._signer.source, reason=str(error.cause))
-                await self._measure()
                 await asyncio.sleep(pause)
                 pause = min(2 * pause, LONGEST_PAUSE)
             else:
-                pause = FIRST_PAUSE
-                await self._measure()
+                if pause > FIRST_PAUSE:
+                    log.warning("broker_back", source=self._signer.source)
+                    pause = FIRST_PAUSE
                 if count == 0:
                     return
 
@@ -121,15 +122,20 @@ class Relay:
         )
 
     async def _measure(self) -> None:
-        """Show how much waits, and for how long."""
-        now = self._clock()
-        if now - self._measured_at < MEASURE:
-            return
-        self._measured_at = now
-        waiting = await self._outbox.backlog()
-        age = timedelta(0) if waiting.oldest_at is None else now - waiting.oldest_at
-        backlog.labels(self._signer.source).set(waiting.count)
-        oldest.labels(self._signer.source).set(max(0.0, age.total_seconds()))
+        """Show how much waits, and for how long, as long as this relay is the active one."""
+        source = self._signer.source
+        try:
+            while True:
+                with suppress(Unavailable):
+                    waiting = await self._outbox.backlog()
+                    now = self._clock()
+                    age = (now - (waiting.oldest_at or now)).total_seconds()
+                    backlog.labels(source).set(waiting.count)
+                    oldest.labels(source).set(max(0.0, age))
+                await asyncio.sleep(MEASURE)
+        finally:
+            backlog.remove(source)
+            oldest.remove(source)
 
 
 def _sendable(context: dict[str, object]) -> dict[str, object]:

@@ -1,13 +1,14 @@
 """A service's own database: reads, and changes written together with the events they tell of."""
 
+import logging
 import time
-from collections.abc import Mapping
-from contextlib import AbstractAsyncContextManager
+from collections.abc import Iterator, Mapping
+from contextlib import AbstractAsyncContextManager, contextmanager
 from pathlib import Path
 from typing import Protocol
 
 from prometheus_client import Counter, Histogram
-from sqlalchemy import literal_column, select
+from sqlalchemy import column, select, table
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import ArgumentError
 
@@ -32,7 +33,9 @@ SECONDS = Histogram(
 
 CONNECTIONS = 8
 
-PING = Statement(select(literal_column("1").label("one")))
+PING = Statement(select(column("version_num")).select_from(table("alembic_version")))
+
+log = logging.getLogger(__name__)
 
 
 class Bell(Protocol):
@@ -77,6 +80,7 @@ class Database:
         self._reads = _Meter(source, "read")
         self._writes = _Meter(source, "write")
         self._commits = COMMITS.labels(source)
+        self._away = False
 
     async def connect(self) -> None:
         """Get ready. A database that is away does not matter: every call tries again."""
@@ -91,19 +95,13 @@ class Database:
 
     async def find(self, statement: Statement, /, **params: object) -> Row | None:
         """Return the first row, or None: one statement, without a transaction."""
-        started = time.perf_counter()
-        try:
+        with self._watched(self._reads):
             return await self._backend.first(statement, params)
-        finally:
-            self._reads.add(time.perf_counter() - started)
 
     async def all(self, statement: Statement, /, **params: object) -> list[Row]:
         """Return all rows: one statement, without a transaction."""
-        started = time.perf_counter()
-        try:
+        with self._watched(self._reads):
             return await self._backend.rows(statement, params)
-        finally:
-            self._reads.add(time.perf_counter() - started)
 
     async def apply(self, change: Change | Step, *events: Event) -> Row | None:
         """Write `change` and `events` together, or nothing at all.
@@ -124,7 +122,7 @@ class Database:
         await self._write((), events)
 
     async def ping(self) -> None:
-        """Raise Unavailable unless the database answers."""
+        """Raise Unavailable unless the database answers, and its tables have been made."""
         await self._backend.first(PING, {})
 
     def exclusive(self, name: str) -> AbstractAsyncContextManager[bool]:
@@ -148,14 +146,33 @@ class Database:
             steps += (recording(events, self._clock()),)
         if not steps:
             return Row()
-        started = time.perf_counter()
-        try:
+        with self._watched(self._writes):
             row = await self._backend.write(steps)
-        finally:
-            self._writes.add(time.perf_counter() - started)
         if row is not None:
             self._commits.inc()
         return row
+
+    @contextmanager
+    def _watched(self, meter: "_Meter") -> Iterator[None]:
+        """Count and time a statement, and log when the database goes away and comes back.
+
+        Once each: an outage makes every request fail, and must not bury all else in the log.
+        """
+        started = time.perf_counter()
+        try:
+            yield
+        except Unavailable as error:
+            if not self._away:
+                self._away = True
+                cause = error.__cause__ or error
+                log.warning("database %s away: %s: %s", self.source, type(cause).__name__, cause)
+            raise
+        else:
+            if self._away:
+                self._away = False
+                log.warning("database %s back", self.source)
+        finally:
+            meter.add(time.perf_counter() - started)
 
 
 class _Meter:

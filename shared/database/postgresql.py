@@ -1,7 +1,6 @@
 """PostgreSQL by asyncpg: every call is one prepared statement in autocommit."""
 
 import asyncio
-import logging
 from collections.abc import AsyncIterator, Iterator, Mapping
 from contextlib import asynccontextmanager, contextmanager
 from typing import Any
@@ -28,8 +27,6 @@ DRIVER_ERRORS = (
     OSError,
     ValueError,
 )
-
-log = logging.getLogger(__name__)
 
 
 class PostgreSQL:
@@ -210,5 +207,4 @@ def _translation(error: Exception) -> Exception:
             pass  # a ValueError too
         case asyncpg.DataError() | asyncpg.CharacterNotInRepertoireError() | ValueError():
             return Malformed("a value cannot be stored", code="value")
-    log.warning("database unavailable: %s: %s", type(error).__name__, error)
     return Unavailable("the database is not available")

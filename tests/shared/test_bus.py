@@ -1,5 +1,6 @@
 """What is believed on the bus, and where it goes."""
 
+import asyncio
 import json
 from base64 import urlsafe_b64decode
 from collections.abc import Callable
@@ -15,7 +16,15 @@ from shared.auth import PrivateKey
 from shared.bus import topology
 from shared.bus.publisher import BrokerAway, Outgoing, Publisher
 from shared.bus.reach import reachable
-from shared.bus.wire import MAX_BYTES, EventSigner, EventVerifier, Flaw, Refused, canonical
+from shared.bus.wire import (
+    MAX_BYTES,
+    MAX_DEPTH,
+    EventSigner,
+    EventVerifier,
+    Flaw,
+    Refused,
+    canonical,
+)
 from shared.errors import Unavailable
 from tests import trail
 
@@ -100,6 +109,12 @@ def tampered(**changes: object) -> bytes:
     return json.dumps({k: v for k, v in event.items() if v is not ...}).encode()
 
 
+def nested(depth: int) -> bytes:
+    """Return something with a known key, and lists within each other that anyone could send."""
+    lists = "[" * (depth - 1) + "]" * (depth - 1)
+    return f'{{"keyid":"demo-1","signature":"AAAA","x":{lists}}}'.encode()
+
+
 OTHER = PrivateKey("other-1", "demo", Ed25519PrivateKey.from_private_bytes(b"x" * 32))
 
 
@@ -112,6 +127,7 @@ OTHER = PrivateKey("other-1", "demo", Ed25519PrivateKey.from_private_bytes(b"x" 
         (Flaw.UNREADABLE, b'{"a":NaN}'),
         (Flaw.UNREADABLE, b'{"id":1,"id":2}'),
         (Flaw.UNREADABLE, b"[" * 100_000),
+        *((Flaw.UNREADABLE, nested(depth)) for depth in (21, 300, 900, 960, 990, 2000)),
         (Flaw.UNREADABLE, b" " * MAX_BYTES + trail.signed()),
         (Flaw.UNSIGNED, canonical(trail.event())),
         (Flaw.UNSIGNED, tampered(signature=...)),
@@ -133,6 +149,8 @@ OTHER = PrivateKey("other-1", "demo", Ed25519PrivateKey.from_private_bytes(b"x" 
         (Flaw.MISSHAPEN, resigned(id=7)),
         (Flaw.MISSHAPEN, resigned(sequence="1")),
         (Flaw.MISSHAPEN, resigned(sequence="\u0660" * 20)),
+        (Flaw.MISSHAPEN, resigned(sequence="9" * 20)),
+        (Flaw.MISSHAPEN, resigned(sequence=f"{2**63:020}")),
         (Flaw.MISSHAPEN, resigned(time="2026-02-30T00:00:00.000000Z")),
         (Flaw.MISSHAPEN, resigned(subject="a" * 65)),
     ],
@@ -143,6 +161,19 @@ def test_what_is_not_an_event_of_a_known_source_is_refused(flaw: Flaw, body: byt
         VERIFIER.verify(body)
 
     assert refusal.value.flaw is flaw
+
+
+def test_what_fits_a_database_and_a_parser_is_believed() -> None:
+    """D7: the last of what is allowed."""
+    lists: object = []
+    for _ in range(MAX_DEPTH - 3):
+        lists = [lists]
+
+    received = VERIFIER.verify(trail.signed(number=2**63 - 1, id="last", data={"lists": lists}))
+
+    assert received.number == 2**63 - 1
+    with pytest.raises(ValueError, match="too deeply"):
+        trail.signed(data={"lists": [lists]})
 
 
 def test_an_event_is_a_cloudevent_that_a_stranger_can_check() -> None:
@@ -255,6 +286,23 @@ async def test_a_broker_that_is_away_is_found_to_be(
 
     with pytest.raises(Unavailable):
         await reachable(f"amqp://127.0.0.1:{unused_tcp_port_factory()}")()
+
+
+@pytest.mark.parametrize("scheme", ["amqp", "redis"])
+async def test_a_broker_that_only_listens_is_found_to_be_away(scheme: str) -> None:
+    """As one does that is stuck, or a proxy in front of none."""
+    greeted = asyncio.Event()
+
+    async def hang(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.read(1)
+        greeted.set()
+        writer.close()
+
+    async with await asyncio.start_server(hang, "127.0.0.1", 0) as server:
+        port = server.sockets[0].getsockname()[1]
+        with pytest.raises(Unavailable):
+            await reachable(f"{scheme}://127.0.0.1:{port}")()
+    assert greeted.is_set()
 
 
 def bytes_of(message: Any) -> bytes:

@@ -13,6 +13,7 @@ from shared.clock import to_micros
 from shared.context import Context
 from shared.database import Change, Database, Row, Statement, Step, also, step
 from shared.errors import ConfigurationError, Conflict, Malformed, Unavailable
+from shared.migrations import migrate
 from tests.shared.conftest import NOW
 from tests.shared.sample import (
     ADD,
@@ -20,6 +21,7 @@ from tests.shared.sample import (
     AMONG,
     BY_ID,
     EVENTS,
+    LOCATION,
     NOT_AMONG,
     PAY_IN,
     PAY_OUT,
@@ -408,3 +410,28 @@ def test_nothing_happens_until_a_database_is_used(tmp_path: Path) -> None:
     Database("postgresql://nobody@127.0.0.1:1/none", source="sample")
 
     assert list(tmp_path.iterdir()) == []
+
+
+async def test_a_database_without_its_tables_is_not_ready(database_url: str) -> None:
+    db = Database(database_url, source="sample")
+    await db.connect()
+
+    with pytest.raises(Unavailable):
+        await db.ping()
+    await db.close()
+
+
+async def test_an_absence_is_told_once_and_so_is_its_end(
+    database_url: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    db = Database(database_url, source="sample")
+    for _ in range(3):
+        with pytest.raises(Unavailable):
+            await db.find(BY_ID, id="a")
+    migrate(database_url, LOCATION)
+    for _ in range(3):
+        await db.find(BY_ID, id="a")
+    await db.close()
+
+    told = [record.getMessage() for record in caplog.records if record.name.startswith("shared.")]
+    assert [line.split(":")[0] for line in told] == ["database sample away", "database sample back"]
