@@ -1,11 +1,13 @@
-"""Walks two people through everything Countersign does, over HTTP alone, as any client would.
+"""Walks two people through everything Countersign does, over HTTP as any client would.
 
 One uses an application (a session token in a header), the other a browser (cookies). Every answer
 is checked; the first surprise ends the walk with exit status 1.
 
 BASE_URL names the suite (default http://localhost:8000), MAILBOX the development inbox as JSON
-(default BASE_URL/inbox.json). A time-based code is good once, so the walk waits for new ones: with
-the usual 30 seconds it takes about a minute and a half.
+(default BASE_URL/inbox.json). Only the audit trail is not for clients: it is followed as operators
+do, with `countersign events`, which finds the suite by VAR_DIR (default `var`); so the walk is for
+a suite on this machine. A time-based code is good once, so the walk waits for new ones: with the
+usual 30 seconds it takes about a minute and a half.
 """
 
 import json
@@ -25,6 +27,8 @@ import pyotp
 
 BASE_URL = os.environ.get("BASE_URL", "http://localhost:8000").rstrip("/")
 MAILBOX = os.environ.get("MAILBOX", f"{BASE_URL}/inbox.json")
+VAR_DIR = Path(os.environ.get("VAR_DIR", "var")).absolute()
+EVENTS_COMMAND = (str(Path(sys.executable).with_name("countersign")), "events")
 PATIENCE = 15.0  # seconds for mail and events to arrive
 WRONG_CODES = 5  # after these the second factor rests
 EVENTS = {
@@ -276,9 +280,8 @@ class Ledger:
     """Follows the audit ledger with the command that operators have for it."""
 
     def __init__(self) -> None:
-        command = Path(sys.executable).with_name("countersign")
         self.process = subprocess.Popen(  # noqa: S603 - our own command
-            [command, "events", "--follow", "--json"], stdout=subprocess.PIPE, text=True
+            [*EVENTS_COMMAND, "--follow", "--json"], stdout=subprocess.PIPE, text=True
         )
         self.events: list[Json] = []
         threading.Thread(target=self._read, daemon=True).start()
@@ -287,16 +290,20 @@ class Ledger:
         """Return the types of the events about a person, in the order of the ledger."""
         return [event["type"] for event in self.events if event.get("subject") == person.id]
 
+    def check_belongs_to(self, person: Person) -> None:
+        """Raise Surprise unless the ledger hears of a person who has just signed up."""
+        try:
+            self._await(person, {"mfa.session.signed_up"})
+        except Surprise:
+            raise Surprise(
+                f"the ledger of the suite in {VAR_DIR} hears nothing of {BASE_URL}: "
+                "set VAR_DIR to the folder of the suite that runs there"
+            ) from None
+
     def wait_for(self, person: Person, types: Collection[str]) -> None:
         """Return as soon as there is an event of each of these types about `person`."""
 
-        def look() -> str | None:
-            missing = set(types) - set(self.about(person))
-            if self.process.poll() is not None:
-                raise Surprise("the ledger cannot be followed")
-            return None if missing else "all"
-
-        wait_for(look, f"every event about {person.email}")
+        self._await(person, types)
         found = self.about(person)
         person.say(f"left {len(found)} events, from {found[0]} on, all of them signed")
 
@@ -304,6 +311,15 @@ class Ledger:
         """Stop following."""
         self.process.terminate()
         self.process.wait()
+
+    def _await(self, person: Person, types: Collection[str]) -> None:
+        def look() -> str | None:
+            missing = set(types) - set(self.about(person))
+            if self.process.poll() is not None:
+                raise Surprise("the ledger cannot be followed")
+            return None if missing else "all"
+
+        wait_for(look, f"every event about {person.email}")
 
     def _read(self) -> None:
         for line in self.process.stdout or ():
@@ -343,6 +359,7 @@ def walk(people: list[Person], ledger: Ledger) -> None:
     for person in people:
         person.read_configuration()
         person.sign_up()
+    ledger.check_belongs_to(people[0])
     print("2. Log in")
     for person in people:
         person.log_in_again()
@@ -361,9 +378,21 @@ def walk(people: list[Person], ledger: Ledger) -> None:
         ledger.wait_for(person, EVENTS)
 
 
+def why_no_ledger() -> str | None:
+    """Return what keeps the events command from reading the ledger, or None."""
+    asked = subprocess.run(  # noqa: S603 - our own command
+        [*EVENTS_COMMAND, "--after", "end"], capture_output=True, text=True, check=False
+    )
+    return asked.stderr.strip() if asked.returncode != 0 else None
+
+
 def main() -> int:
     """Walk, and return the exit status."""
     print(f"Countersign at {BASE_URL}, mail at {MAILBOX}")
+    if reason := why_no_ledger():
+        print(f"The audit trail of the suite in {VAR_DIR} cannot be read: {reason}")
+        print("The walk is for a suite on this machine; set VAR_DIR to its folder.")
+        return 1
     ledger = Ledger()
     try:
         walk([Person(App()), Person(Browser())], ledger)

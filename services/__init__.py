@@ -1,1 +1,1 @@
-"""The services of Countersign, and the two modules that compose them."""
+"""The services of Countersign, and the modules that compose them."""

@@ -1,4 +1,4 @@
-"""The same apps in one process: which there are, and how they are put together.
+"""The same apps in one process, and how they are put together.
 
 With one service named, this is that service alone, as in production; with session and the factors
 named, session reaches the factors without a socket. Nothing below knows the difference.
@@ -6,7 +6,6 @@ named, session reaches the factors without a socket. Nothing below knows the dif
 
 from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
-from dataclasses import replace
 from importlib import import_module
 
 import httpx
@@ -15,12 +14,10 @@ from pydantic import SecretStr
 from starlette.applications import Starlette
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from services.cli.environment import FACTORS, Suite
-from services.cli.plan import ops_port_name, port_name
+from services.suite import FACTORS
 from shared.clock import Clock, utc_now
 from shared.errors import ConfigurationError
-from shared.http import Check, InProcess, create_operations
-from shared.server import Listener
+from shared.http import InProcess
 from shared.settings import ServiceSettings, load
 
 
@@ -69,39 +66,6 @@ def create_apps(
 def transports_to(apps: Mapping[str, FastAPI]) -> dict[str, httpx.AsyncBaseTransport]:
     """Return, for each factor among `apps`, a transport that calls it within the process."""
     return {name: InProcess(apps[name]) for name in FACTORS if name in apps}
-
-
-def create_listeners(
-    services: Sequence[str], suite: Suite, settings: Mapping[str, ServiceSettings]
-) -> tuple[Listener, ...]:
-    """Return what one process that serves `services` listens for: their APIs, and operators."""
-    apps = create_apps(settings)
-    inside = [name for name in services if name in FACTORS and "session" in services]
-    operations = create_operations(
-        "+".join(services), checks_of(apps), openapi_of=apps[services[0]]
-    )
-    return (
-        *(
-            Listener(
-                Lasting(app, [apps[factor] for factor in inside]) if name == "session" else app,
-                suite.host_of(name),
-                suite.port(port_name(name)),
-                stopping=getattr(app.state, "stopping", None),
-            )
-            for name, app in apps.items()
-            if name not in inside
-        ),
-        Listener(operations, suite.internal_host, suite.port(ops_port_name(tuple(services)))),
-    )
-
-
-def checks_of(apps: Mapping[str, FastAPI]) -> list[Check]:
-    """Return what the readiness of `apps` together depends on, each check named by its service."""
-    return [
-        check if check.name.startswith(service) else replace(check, name=f"{service}_{check.name}")
-        for service, app in apps.items()
-        for check in app.state.checks
-    ]
 
 
 class Lasting:

@@ -11,6 +11,7 @@ from dataclasses import asdict, dataclass, fields, replace
 from uuid import uuid4
 
 HEADER = "x-countersign-context"
+MAX_HEADER = 8192  # characters
 MAX_VALUE = 512  # characters kept of any one value: user agents have no bound of their own
 
 
@@ -61,6 +62,8 @@ def to_header(context: Context) -> str:
 
 def from_header(value: str) -> Context | None:
     """Return the context that a *trusted* caller sent, or None if it cannot be read."""
+    if len(value) > MAX_HEADER:
+        return None
     try:
         facts = json.loads(urlsafe_b64decode(value))
         known = {
@@ -69,5 +72,5 @@ def from_header(value: str) -> Context | None:
             if isinstance(facts.get(field.name), str)
         }
         return Context(**known)
-    except (ValueError, TypeError, AttributeError):
+    except (ValueError, TypeError, AttributeError, RecursionError):
         return None

@@ -14,6 +14,7 @@ import uvloop
 from starlette.types import ASGIApp
 
 from shared.errors import ConfigurationError
+from shared.http.protocol import BoundedProtocol
 
 PARENT_FD = "COUNTERSIGN_PARENT_FD"
 """Names the descriptor of a pipe whose other end the parent holds, and never writes to."""
@@ -145,7 +146,7 @@ def _config(listener: Listener) -> uvicorn.Config:
     return uvicorn.Config(
         listener.app,
         loop="none",
-        http="httptools",
+        http=BoundedProtocol,
         ws="none",
         lifespan="on" if listener.lifespan else "off",
         log_config=None,

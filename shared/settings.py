@@ -8,11 +8,19 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Annotated, Any, Literal, TypeVar
 
-from pydantic import BeforeValidator, Field, PlainSerializer, PlainValidator, ValidationError
+from pydantic import (
+    AfterValidator,
+    BeforeValidator,
+    Field,
+    PlainSerializer,
+    PlainValidator,
+    SecretStr,
+    ValidationError,
+)
 from pydantic.fields import FieldInfo
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
-from shared import auth, cipher
+from shared import address, auth, cipher
 from shared.errors import ConfigurationError
 
 FILE_SUFFIX = "_FILE"
@@ -69,6 +77,16 @@ def _parsed(kind: type[T], parse: Callable[[str], T]) -> PlainValidator:
     return PlainValidator(validate, json_schema_input_type=str)
 
 
+def _checked(check: Callable[[str], None]) -> AfterValidator:
+    def validate(value: SecretStr) -> SecretStr:
+        check(value.get_secret_value())
+        return value
+
+    return AfterValidator(validate)
+
+
+DatabaseUrl = Annotated[SecretStr, _checked(address.check_database)]
+BrokerUrl = Annotated[SecretStr, _checked(address.check_broker)]
 Duration = Annotated[timedelta, BeforeValidator(parse_duration)]
 CommaList = Annotated[tuple[str, ...], BeforeValidator(split_commas)]
 CommaSet = Annotated[frozenset[str], BeforeValidator(split_commas)]

@@ -32,6 +32,7 @@ from prometheus_client import Counter
 from shared.bus.topology import register_serializer, transport_options
 from shared.errors import Unavailable
 from shared.http.operations import Check, create_operations
+from shared.http.protocol import BoundedProtocol
 from shared.server import on_parent_gone
 
 FIRST_PAUSE = 0.5  # seconds before a failed job starts again; doubles with each failure in a row
@@ -288,7 +289,9 @@ def run(app: Celery, *, operations: tuple[str, int] | None = None) -> int:
     app.set_current()  # tasks are decoded by the settings of the current app, whoever's they are
     work = background(app)
     if operations is not None:
-        listener = socket.create_server(operations)  # here, where a port in use can still be told
+        family = socket.AF_INET6 if ":" in operations[0] else socket.AF_INET
+        # Here, where a port in use can still be told.
+        listener = socket.create_server(operations, family=family)
         work.forever(partial(_serve_operations, listener, app.main, work.checks), "operations")
     controller: Any = WorkController(
         app=app, without_mingle=True, without_gossip=True, without_heartbeat=True
@@ -322,6 +325,7 @@ def _stop_on_signals(controller: Any) -> None:
 async def _serve_operations(listener: socket.socket, title: str, checks: list[Check]) -> None:
     config = uvicorn.Config(
         create_operations(title, checks),
+        http=BoundedProtocol,
         access_log=False,
         lifespan="off",
         log_config=None,

@@ -10,15 +10,21 @@ from xdist.scheduler import LoadScopeScheduling  # type: ignore[import-untyped]
 from tests import servers
 from tests.trail.valkey import Valkey
 
-TOGETHER = "tests/suite/"
-"""Where the tests of one file share a running suite, and kill parts of it."""
+FILES, FOLDERS = ("tests/suite/",), ("tests/races/",)
+"""Where the tests of one file, or of the whole folder, share processes that take long to start."""
 
 
 class Scheduling(LoadScopeScheduling):  # type: ignore[misc]
-    """Gives each test to whichever process is free, but keeps a file of TOGETHER in one."""
+    """Gives each test to whichever process is free, but keeps together what shares processes.
+
+    What is together is begun first, the largest first, so that the rest fills up the other
+    processes meanwhile and nobody waits for it in the end.
+    """
 
     def _split_scope(self, nodeid: str) -> str:
-        return nodeid.split("::", maxsplit=1)[0] if nodeid.startswith(TOGETHER) else nodeid
+        if folder := next(filter(nodeid.startswith, FOLDERS), None):
+            return folder
+        return nodeid.split("::", maxsplit=1)[0] if nodeid.startswith(FILES) else nodeid
 
 
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> Scheduling:

@@ -47,14 +47,23 @@ class Output:
         with self._news:
             return "".join(self._lines)
 
-    def wait_for(self, words: str, seconds: float = PATIENCE) -> None:
-        """Return once `words` have been printed; fail if the output ends without, or is late."""
+    @property
+    def position(self) -> int:
+        """How many lines there are so far."""
         with self._news:
-            self._news.wait_for(lambda: self._ended or self._has(words), timeout=seconds)
-            assert self._has(words), f"{words!r} was not printed:\n{''.join(self._lines)}"
+            return len(self._lines)
 
-    def _has(self, words: str) -> bool:
-        return any(words in line for line in self._lines)
+    def wait_for(self, words: str, seconds: float = PATIENCE, *, after: int = 0) -> None:
+        """Return once `words` have been printed; fail if the output ends without, or is late.
+
+        `after` is the position behind which they count.
+        """
+        with self._news:
+            self._news.wait_for(lambda: self._ended or self._has(words, after), timeout=seconds)
+            assert self._has(words, after), f"{words!r} was not printed:\n{''.join(self._lines)}"
+
+    def _has(self, words: str, after: int) -> bool:
+        return any(words in line for line in self._lines[after:])
 
     def _read(self, stream: IO[str]) -> None:
         with stream:
@@ -126,6 +135,23 @@ class RunningSuite:
             timeout=PATIENCE,
             check=False,
         )
+
+    @contextmanager
+    def follow(self) -> Iterator[Output]:
+        """Follow the ledger, each event as a line of JSON, until the end of the block."""
+        follower = subprocess.Popen(
+            [sys.executable, "-m", "services.cli", "events", "--follow", "--json"],
+            env=self.variables,
+            cwd=ROOT,
+            stdout=subprocess.PIPE,
+            text=True,
+        )
+        assert follower.stdout is not None
+        try:
+            yield Output(follower.stdout)
+        finally:
+            follower.kill()
+            follower.wait()
 
     def kill(self) -> None:
         """Kill the supervisor, and nothing else, without a word."""

@@ -1,4 +1,4 @@
-"""Apps in one process begin and end in order, and are told apart by operators."""
+"""Apps in one process begin and end in order."""
 
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
@@ -9,18 +9,19 @@ from fastapi import FastAPI
 from starlette.types import Message
 
 from services.cli import keys
-from services.cli.environment import SERVICES, Suite, read
-from services.embedded import Lasting, create_apps, create_listeners, load_settings
+from services.cli.environment import read
+from services.embedded import Lasting, create_apps, load_settings
+from services.suite import SERVICES
 from shared.errors import ConfigurationError
 
 
 @pytest.fixture
-def suite(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Suite:
+def told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What every service needs to be told."""
     keys.make(tmp_path / "keys")
     suite = read(None, {"VAR_DIR": str(tmp_path), "BROKER_URL": "redis://127.0.0.1:1"})
     for name, value in suite.variables.items():
         monkeypatch.setenv(name, value)
-    return suite
 
 
 def named(name: str, said: list[str]) -> FastAPI:
@@ -56,33 +57,13 @@ async def test_what_an_app_calls_lasts_longer_than_it() -> None:
     ]
 
 
-def test_factors_have_no_port_where_session_is_in_the_same_process(suite: Suite) -> None:
-    together = create_listeners(SERVICES, suite, load_settings(SERVICES))
-    alone = create_listeners(("totp",), suite, load_settings(("totp",)))
-
-    assert [listener.port for listener in together] == [8003, 8000, 9000]
-    assert [listener.port for listener in alone] == [8001, 9001]
-
-
-def test_only_session_listens_for_everybody(suite: Suite) -> None:
-    told = read(None, {**suite.variables, "HOST": "127.0.0.2"})
-
-    listeners = create_listeners(SERVICES, told, load_settings(SERVICES))
-
-    assert {listener.port: listener.host for listener in listeners} == {
-        8000: "127.0.0.2",
-        8003: "127.0.0.1",
-        9000: "127.0.0.1",
-    }
-
-
-def test_every_service_has_an_app(suite: Suite) -> None:
+@pytest.mark.usefixtures("told")
+def test_every_service_has_an_app() -> None:
     assert create_apps(load_settings(SERVICES)).keys() == set(SERVICES)
 
 
-def test_what_several_services_lack_is_told_once(
-    suite: Suite, monkeypatch: pytest.MonkeyPatch
-) -> None:
+@pytest.mark.usefixtures("told")
+def test_what_several_services_lack_is_told_once(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("BROKER_URL")
 
     with pytest.raises(ConfigurationError) as raised:

@@ -26,6 +26,7 @@ class Ledger:
 
         All or none. The next number is the lock: of two writers that saw the same head one is
         refused, and looks again. So no entry ever appears behind one that a reader has passed.
+        Raises Malformed or Conflict if one of them cannot be stored, whoever else writes.
         """
         for _ in range(ATTEMPTS):
             head = await self._store.head()
@@ -35,7 +36,9 @@ class Ledger:
                 return 0
             try:
                 await self._store.append(entries)
-            except Conflict:
+            except Conflict as conflict:
+                if conflict.code != "unique":
+                    raise
                 continue
             return len(entries)
         raise Unavailable("Other writers were faster each time.")

@@ -1,17 +1,17 @@
 """What the ledger can be told from outside."""
 
-from pydantic import Field, SecretStr
+from pydantic import Field
 
-from shared.settings import PublicKeys, ServiceSettings
+from shared.settings import BrokerUrl, DatabaseUrl, PublicKeys, ServiceSettings
 
 
 class Settings(ServiceSettings):
     """Settings of the audit service: of its readers' side and of its worker."""
 
-    audit_database_url: SecretStr = Field(
+    audit_database_url: DatabaseUrl = Field(
         description="Where the ledger is kept: `sqlite:////absolute/path` or `postgresql://…`."
     )
-    broker_url: SecretStr = Field(
+    broker_url: BrokerUrl = Field(
         description="The broker that events arrive by: `amqp://…` or `redis://…`."
     )
     event_keys: PublicKeys = Field(

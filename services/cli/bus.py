@@ -1,18 +1,18 @@
 """`countersign bus`: what the broker must have before anybody publishes."""
 
 import click
-from pydantic import Field, SecretStr
+from pydantic import Field
 
 from services.cli.environment import adopt, recall
 from services.cli.failing import telling
 from shared.bus import topology
-from shared.settings import ServiceSettings, load
+from shared.settings import BrokerUrl, ServiceSettings, load
 
 
 class BrokerSettings(ServiceSettings):
     """The broker, and the user who may declare queues on it."""
 
-    broker_url: SecretStr = Field(description="Address of the broker, user and password included.")
+    broker_url: BrokerUrl = Field(description="Address of the broker, user and password included.")
 
 
 @click.group()

@@ -8,9 +8,10 @@ import click
 from pydantic import SecretStr
 from pydantic.fields import FieldInfo
 
-from services.cli.environment import SERVICES, SETTINGS
+from services.cli.environment import SETTINGS
 from services.cli.events import ReaderSettings
 from services.embedded import settings_class
+from services.suite import SERVICES
 from shared.settings import ServiceSettings, parse_duration
 
 INTRODUCTION = """\

@@ -11,10 +11,11 @@ from urllib.parse import urlsplit
 import click
 from pydantic import SecretStr
 
-from services.cli.environment import OPERATOR, OTHERS, SERVICES, adopt, read, recall
+from services.cli.environment import OPERATOR, OTHERS, adopt, read, recall
 from services.cli.events import ReaderSettings
 from services.cli.failing import telling
 from services.embedded import create_apps, database_url, load_settings
+from services.suite import SERVICES
 from shared.auth import PrivateKey, PublicKey, PublicKeys
 from shared.bus import topology
 from shared.database import Database

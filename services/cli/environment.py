@@ -5,17 +5,12 @@ The services' own settings are checked by the services' settings classes.
 """
 
 import os
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from services.suite import ALL, SERVICES
 from shared.errors import ConfigurationError
-
-SERVICES = ("session", "totp", "audit")
-"""Every service, in the order in which they are listed to people."""
-
-FACTORS = ("totp",)
-"""The services that speak the factor protocol, and that session calls."""
 
 OPERATOR = "operator"
 """The name under which the command line itself calls a service."""
@@ -30,6 +25,24 @@ class Setting:
     description: str
 
 
+def _ports() -> Iterator[Setting]:
+    """Yield the ports of every service: its API's, its operators', its worker's operators'."""
+    inner = [service for service in ALL if service.name != "session"]
+    for service in inner:
+        text = f"Port of {service.name}'s API"
+        embedded = "; embedded in the suite it has none." if service.is_factor else "."
+        yield Setting(f"{service.name.upper()}_PORT", str(8000 + service.place), text + embedded)
+    yield Setting("SESSION_OPS_PORT", "9000", "Health, readiness and metrics of session.")
+    for service in inner:
+        text = f"The same of {service.name}; embedded, session's port answers for it."
+        yield Setting(f"{service.name.upper()}_OPS_PORT", str(9000 + service.place), text)
+    text = "The same of session's worker, or the only worker."
+    yield Setting("SESSION_WORKER_OPS_PORT", "9010", text)
+    for service in inner:
+        text = f"The same of {service.name}'s worker."
+        yield Setting(f"{service.name.upper()}_WORKER_OPS_PORT", str(9010 + service.place), text)
+
+
 SETTINGS = (
     Setting("VAR_DIR", "var", "Folder for keys, databases, broker data and the development inbox."),
     Setting("HOST", "127.0.0.1", "Address that session's public API listens on."),
@@ -39,16 +52,7 @@ SETTINGS = (
         "127.0.0.1",
         "Address that inner services and operations ports listen on; never a public one.",
     ),
-    Setting("TOTP_PORT", "8001", "Port of totp; embedded in the suite it has none."),
-    Setting("AUDIT_PORT", "8003", "Port of audit's API."),
-    Setting("SESSION_OPS_PORT", "9000", "Health, readiness and metrics of session."),
-    Setting("TOTP_OPS_PORT", "9001", "The same of totp; embedded, session's port answers for it."),
-    Setting(
-        "AUDIT_OPS_PORT", "9003", "The same of audit; embedded, session's port answers for it."
-    ),
-    Setting("SESSION_WORKER_OPS_PORT", "9010", "The same of session's worker, or the only worker."),
-    Setting("TOTP_WORKER_OPS_PORT", "9011", "The same of totp's worker."),
-    Setting("AUDIT_WORKER_OPS_PORT", "9013", "The same of audit's worker."),
+    *_ports(),
     Setting(
         "BROKER_PORT",
         "0",
@@ -62,13 +66,15 @@ LAST_PORT = 65535
 
 OTHERS = 0o077  # permissions on a file or folder for anybody but its owner
 
+KEY_SETTINGS = {"caller": "CALLER_KEY", "event": "EVENT_KEY", "sealing": "SEALING_KEYS"}
+
 KEY_FILES = {
-    "SESSION_CALLER_KEY": "session/caller.json",
-    "SESSION_EVENT_KEY": "session/event.json",
-    "SESSION_SEALING_KEYS": "session/sealing.json",
-    "TOTP_EVENT_KEY": "totp/event.json",
-    "TOTP_SEALING_KEYS": "totp/sealing.json",
-    "OPERATOR_CALLER_KEY": "operator/caller.json",
+    **{
+        f"{service.name.upper()}_{KEY_SETTINGS[kind]}": f"{service.name}/{kind}.json"
+        for service in ALL
+        for kind in service.keys
+    },
+    "OPERATOR_CALLER_KEY": f"{OPERATOR}/caller.json",
     "CALLER_KEYS": "public/callers.json",
     "EVENT_KEYS": "public/events.json",
 }
@@ -221,16 +227,23 @@ def write_private(path: Path, text: str) -> None:
 
 def _check(variables: Mapping[str, str]) -> None:
     problems = [
-        f"{name} must be a port number from 0 to {LAST_PORT}, not {variables[name]!r}."
+        f"{name} must be a port number from {first} to {LAST_PORT}, not {variables.get(name)!r}."
         for name in DEFAULTS
-        if name.endswith("PORT") and not _is_port(variables.get(name, ""))
+        if name.endswith("PORT")
+        # Others have to know the port; only the broker's is written down once it is chosen.
+        and not _is_port(variables.get(name, ""), first := 0 if name == "BROKER_PORT" else 1)
+    ]
+    problems += [
+        f"{name} must not be empty."
+        for name in DEFAULTS
+        if not name.endswith("PORT") and not variables.get(name, "").strip()
     ]
     if problems:
         raise ConfigurationError(problems)
 
 
-def _is_port(text: str) -> bool:
-    return text.isascii() and text.isdigit() and int(text) <= LAST_PORT
+def _is_port(text: str, first: int) -> bool:
+    return text.isascii() and text.isdigit() and first <= int(text) <= LAST_PORT
 
 
 def _over(stronger: Mapping[str, str], weaker: Mapping[str, str]) -> dict[str, str]:
@@ -248,7 +261,7 @@ def _var_dir(variables: Mapping[str, str]) -> Path:
 
 def _derived(variables: Mapping[str, str]) -> dict[str, str]:
     """Return what follows from the rest where nothing else was said."""
-    var, inner = _var_dir(variables), variables["INTERNAL_HOST"]
+    var, inner = _var_dir(variables), _authority(variables["INTERNAL_HOST"])
     databases = {f"{name.upper()}_DATABASE_URL": f"sqlite:///{var}/{name}.db" for name in SERVICES}
     addresses = {
         f"{name.upper()}_URL": f"http://{inner}:{variables[f'{name.upper()}_PORT']}"
@@ -256,9 +269,20 @@ def _derived(variables: Mapping[str, str]) -> dict[str, str]:
         if name != "session"
     }
     return {
-        "PUBLIC_URL": f"http://localhost:{variables['PORT']}",
+        "PUBLIC_URL": f"http://{_nearby(variables['HOST'])}:{variables['PORT']}",
         "BROKER_URL_FILE": str(broker_url_file(var)),
         **databases,
         **addresses,
         **{f"{name}_FILE": str(var / "keys" / path) for name, path in KEY_FILES.items()},
     }
+
+
+def _nearby(host: str) -> str:
+    """Return how this machine's users write an address that is listened on."""
+    if host in ("127.0.0.1", "0.0.0.0"):  # noqa: S104 - what was told is read, not chosen
+        return "localhost"
+    return _authority("::1" if host == "::" else host)
+
+
+def _authority(host: str) -> str:
+    return f"[{host}]" if ":" in host else host

@@ -2,9 +2,10 @@
 
 import click
 
-from services.cli.environment import SERVICES, adopt, recall
+from services.cli.environment import adopt, recall
 from services.cli.failing import telling
 from services.embedded import database_url, load_settings
+from services.suite import SERVICES
 from shared import migrations
 
 

@@ -3,7 +3,8 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from services.cli.environment import SERVICES, Suite
+from services.cli.environment import Suite
+from services.suite import SERVICES
 
 
 @dataclass(frozen=True)

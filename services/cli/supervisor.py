@@ -20,6 +20,8 @@ from services.cli.failing import EX_CONFIG
 
 PARENT_FD = "COUNTERSIGN_PARENT_FD"  # what shared.server and shared.worker look for
 
+ENDED = "Countersign has ended."
+
 ENDING = 8.5  # seconds that a process has to finish what it is doing
 LATE = 30.0  # seconds after which the person is told what is not ready
 FIRST_DELAY, LONGEST_DELAY = 0.25, 30.0  # seconds before a dead process is started again
@@ -80,7 +82,7 @@ class Supervisor:
         try:
             await work
         except asyncio.CancelledError:
-            say("Countersign has ended.")
+            say(ENDED)
         except BaseExceptionGroup as group:
             raise _first(group) from None
 

@@ -9,10 +9,11 @@ from celery import Celery
 from fastapi import FastAPI
 from pydantic import SecretStr
 
-from services.cli.environment import FACTORS, SERVICES, told
+from services.cli.environment import told
 from services.cli.failing import telling
 from services.cli.plan import ops_port_name
 from services.embedded import create_apps, living, load_settings, transports_to
+from services.suite import FACTORS, SERVICES
 from shared import logs
 from shared import worker as frame
 from shared.settings import ServiceSettings

@@ -163,8 +163,11 @@ class RegisterRepaired(Event):
 
 @dataclass(frozen=True, kw_only=True)
 class MailGivenUp(Event):
-    """A mail could not be delivered and will not be tried again."""
+    """A mail could not be delivered and will not be tried again.
+
+    `kind` is None if it could not even be opened.
+    """
 
     type: ClassVar[str] = "mfa.session.mail_given_up"
-    kind: str
+    kind: str | None
     attempts: int

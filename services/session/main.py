@@ -17,7 +17,6 @@ from shared.auth import Caller
 from shared.bus.reach import reachable
 from shared.clock import Clock, utc_now
 from shared.database import Database
-from shared.errors import ConfigurationError
 from shared.factor import FactorClient
 from shared.http import Check, closing, connect, create_service
 from shared.settings import load
@@ -31,12 +30,8 @@ def create_app(
     """Return the service; its readiness checks are in `app.state.checks`.
 
     `factor_transports` stand in for the network, by factor, where factors run in this process.
-    Raises ConfigurationError for cookies and addresses that cannot work.
     """
     settings = settings or load(Settings)
-    outside = edge_settings(settings)
-    if problems := outside.problems():
-        raise ConfigurationError(problems)
     db = Database(
         settings.session_database_url.get_secret_value(),
         source="session",
@@ -79,7 +74,7 @@ def create_app(
     resources = [config.routes_for(_configured(settings)), auth.routes, account.routes]
     if "totp" in factors:
         resources.append(account.totp_routes)
-    edge.mount(app, resources, flows, outside)
+    edge.mount(app, resources, flows, edge_settings(settings))
     if settings.countersign_development and settings.smtp_url is None:
         inbox.add(app, settings.inbox)
     return app
@@ -88,19 +83,17 @@ def create_app(
 def edge_settings(settings: Settings) -> edge.EdgeSettings:
     """Return everything about the outside that is configured."""
     https = settings.public_url.lower().startswith("https://")
-    development = settings.countersign_development
     return edge.EdgeSettings(
         public_url=settings.public_url,
         clients=frozenset(Client(name) for name in settings.headless_clients),
         allowed_hosts=settings.allowed_hosts
-        or default_hosts(settings.public_url, development=development),
+        or default_hosts(settings.public_url, development=settings.countersign_development),
         trusted_origins=settings.csrf_trusted_origins,
         session_cookie=_cookie(settings, "session", https=https),
         csrf_cookie=_cookie(settings, "csrf", https=https),
         csrf_header=settings.csrf_header_name.removeprefix("HTTP_").replace("_", "-").lower(),
         trusted_proxy_count=settings.allauth_trusted_proxy_count,
         client_ip_header=settings.allauth_trusted_client_ip_header,
-        development=development,
     )
 
 

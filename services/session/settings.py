@@ -1,12 +1,24 @@
 """What can be set for the session service."""
 
+import re
 from collections.abc import Mapping
 from datetime import timedelta
+from email.utils import parseaddr
 from pathlib import Path
 from typing import Annotated, Literal
+from urllib.parse import urlsplit
 
-from pydantic import BeforeValidator, Field, SecretStr, field_validator
+from pydantic import (
+    AfterValidator,
+    BeforeValidator,
+    Field,
+    SecretStr,
+    ValidationInfo,
+    field_validator,
+)
 
+from services.session.api.browser import origin_of
+from services.session.domain.hosts import is_loopback
 from services.session.gateway.postbox import smtp_problems
 from shared.settings import (
     BrokerUrl,
@@ -24,16 +36,36 @@ SIGNUP_FIELDS = ("email*", "password1*")
 FACTORS = ("totp",)
 CLIENTS = frozenset({"app", "browser"})
 
+NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")  # a token (RFC 9110 section 5.6.2)
+HOST = re.compile(r"\*|\.?[\w-]+(\.[\w-]+)*|\[[0-9a-f:.]+\]", re.ASCII | re.IGNORECASE)
+
 
 def _lower_case(value: object) -> object:
     return value.lower() if isinstance(value, str) else value
 
 
+def _name(value: str) -> str:
+    if not NAME.fullmatch(value):
+        raise ValueError("must be a name of letters, digits and signs that HTTP knows no use for")
+    return value
+
+
+def _http_url(value: str) -> str:
+    if origin_of(value) is None:
+        raise ValueError("must be an http or https URL with a host")
+    return value
+
+
 SameSite = Annotated[Literal["lax", "strict", "none"], BeforeValidator(_lower_case)]
+Name = Annotated[str, AfterValidator(_name)]  # of a cookie (RFC 6265 section 4.1.1) or a header
+HttpUrl = Annotated[str, AfterValidator(_http_url)]
 
 
 class Settings(ServiceSettings):
-    """Read once, at start, by `main` and `worker`."""
+    """Read once, at start, by `main` and `worker`.
+
+    Validators see the fields above their own: whatever depends on others comes after them.
+    """
 
     session_database_url: DatabaseUrl = Field(
         description="The service's own database: `sqlite:///…` or `postgresql://…`."
@@ -52,11 +84,11 @@ class Settings(ServiceSettings):
     broker_url: BrokerUrl = Field(
         description="The message broker: `amqp://…` (RabbitMQ) or `redis://…` (Valkey)."
     )
-    totp_url: str = Field(
+    totp_url: HttpUrl = Field(
         default="http://127.0.0.1:8001",
         description="Where the TOTP service answers. Not used where it runs in the same process.",
     )
-    public_url: str = Field(
+    public_url: HttpUrl = Field(
         default="http://localhost:8000",
         description="The address at which people reach this service: scheme, host and port. "
         "Origins and links are made from it, never from what a request claims.",
@@ -68,7 +100,7 @@ class Settings(ServiceSettings):
         default=None,
         description="The mail server: `smtp://`, `smtp+starttls://` or `smtps://`, then "
         "`[user:password@]host[:port]`. A password needs one of the encrypted two. "
-        "Without it mails go to an inbox under VAR_DIR.",
+        "In development it may be left out: mails then go to an inbox under VAR_DIR.",
     )
     default_from_email: str = Field(
         default="webmaster@localhost",
@@ -146,18 +178,13 @@ class Settings(ServiceSettings):
         description="Proxies in front of this service, each of which appends to X-Forwarded-For.",
         json_schema_extra={"allauth": "0"},
     )
-    allauth_trusted_client_ip_header: str | None = Field(
+    allauth_trusted_client_ip_header: Name | None = Field(
         default=None,
         description="A header in which a trusted proxy names the client, such as `X-Real-IP`. "
         "Takes the place of X-Forwarded-For.",
         json_schema_extra={"allauth": "None"},
     )
 
-    session_cookie_name: str = Field(
-        default="sessionid",
-        description="The cookie of a browser's session.",
-        json_schema_extra={"allauth": "sessionid (Django's)"},
-    )
     session_cookie_age: Duration = Field(
         default=timedelta(days=14),
         gt=timedelta(0),
@@ -190,10 +217,10 @@ class Settings(ServiceSettings):
         description="`lax`, `strict` or `none`: whether other sites' requests carry the session.",
         json_schema_extra={"allauth": "Lax (Django's)"},
     )
-    csrf_cookie_name: str = Field(
-        default="csrftoken",
-        description="The cookie of the CSRF token.",
-        json_schema_extra={"allauth": "csrftoken (Django's)"},
+    session_cookie_name: Name = Field(
+        default="sessionid",
+        description="The cookie of a browser's session.",
+        json_schema_extra={"allauth": "sessionid (Django's)"},
     )
     csrf_cookie_age: Duration = Field(
         default=timedelta(days=364),
@@ -226,12 +253,78 @@ class Settings(ServiceSettings):
         description="`lax`, `strict` or `none`: whether other sites' requests carry the token.",
         json_schema_extra={"allauth": "Lax (Django's)"},
     )
+    csrf_cookie_name: Name = Field(
+        default="csrftoken",
+        description="The cookie of the CSRF token.",
+        json_schema_extra={"allauth": "csrftoken (Django's)"},
+    )
+
+    @field_validator("public_url")
+    @classmethod
+    def _private_in_development(cls, value: str, info: ValidationInfo) -> str:
+        host = urlsplit(value).hostname or ""
+        if info.data.get("countersign_development") and not is_loopback(host):
+            raise ValueError(
+                "must be on this machine with COUNTERSIGN_DEVELOPMENT, such as "
+                "http://localhost:8000, for whoever reads the inbox page can become anyone"
+            )
+        return value
 
     @field_validator("smtp_url")
     @classmethod
-    def _usable(cls, value: SecretStr | None) -> SecretStr | None:
+    def _usable(cls, value: SecretStr | None, info: ValidationInfo) -> SecretStr | None:
+        if value is None and not info.data.get("countersign_development", True):
+            raise ValueError(
+                "must be set, unless COUNTERSIGN_DEVELOPMENT is: without a mail server the codes "
+                "that open accounts would lie readable on this machine, and reach nobody"
+            )
         if value and (problems := smtp_problems(value.get_secret_value())):
             raise ValueError("; ".join(problems))
+        return value
+
+    @field_validator("default_from_email")
+    @classmethod
+    def _an_address(cls, value: str) -> str:
+        local, _, host = parseaddr(value)[1].rpartition("@")
+        if not local or not host or not value.isprintable():
+            raise ValueError("must be an address such as `Countersign <no-reply@example.com>`")
+        return value
+
+    @field_validator("allowed_hosts")
+    @classmethod
+    def _hosts(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        if unknown := [host for host in value if not HOST.fullmatch(host)]:
+            raise ValueError(
+                f"has {', '.join(unknown)}, which is not a host, `.domain` or `*`, without a port"
+            )
+        return value
+
+    @field_validator("csrf_trusted_origins")
+    @classmethod
+    def _origins(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        if unknown := [origin for origin in value if origin_of(origin) != origin or "*" in origin]:
+            raise ValueError(f"has {', '.join(unknown)}, which is not scheme://host[:port]")
+        return value
+
+    @field_validator("session_cookie_samesite", "csrf_cookie_samesite")
+    @classmethod
+    def _kept_by_browsers(cls, value: SameSite, info: ValidationInfo) -> SameSite:
+        if value == "none" and not _is_secure(info):
+            raise ValueError("can be `none` for secure cookies alone, or browsers refuse them")
+        return value
+
+    @field_validator("session_cookie_name", "csrf_cookie_name")
+    @classmethod
+    def _keeps_its_promise(cls, value: str, info: ValidationInfo) -> str:
+        """Browsers refuse a cookie that is not what its prefix says (RFC 6265bis 4.1.3)."""
+        secure = _is_secure(info)
+        if value.startswith("__Secure-") and not secure:
+            raise ValueError(f"{value} must be secure, or browsers refuse it")
+        alone = _of_cookie(info, "domain") is None and _of_cookie(info, "path") == "/"
+        if value.startswith("__Host-") and not (secure and alone):
+            raise ValueError(
+                f"{value} must be secure, have the path / and no domain, or browsers refuse it"
+            )
         return value
 
     @field_validator("account_login_methods")
@@ -279,3 +372,17 @@ class Settings(ServiceSettings):
         """The address of each factor that is offered."""
         urls = {"totp": self.totp_url}
         return {name: urls[name] for name in self.mfa_supported_types}
+
+
+def _is_secure(info: ValidationInfo) -> bool:
+    """Tell whether the cookie that a validator looks at is sent by https only."""
+    secure = _of_cookie(info, "secure")
+    if secure is None:
+        return str(info.data.get("public_url", "")).lower().startswith("https://")
+    return bool(secure)
+
+
+def _of_cookie(info: ValidationInfo, what: str) -> object:
+    """Return another setting of the cookie that a validator looks at."""
+    kind = str(info.field_name).partition("_")[0]
+    return info.data.get(f"{kind}_cookie_{what}")

@@ -5,7 +5,15 @@ from datetime import timedelta
 from pydantic import Field, SecretStr, ValidationInfo, field_validator
 
 from services.totp.domain import Policy
-from shared.settings import Duration, KeyRing, PrivateKey, PublicKeys, ServiceSettings
+from shared.settings import (
+    BrokerUrl,
+    DatabaseUrl,
+    Duration,
+    KeyRing,
+    PrivateKey,
+    PublicKeys,
+    ServiceSettings,
+)
 
 SECOND = timedelta(seconds=1)
 
@@ -13,7 +21,7 @@ SECOND = timedelta(seconds=1)
 class Settings(ServiceSettings):
     """Read once, at start, by `main` and `worker`."""
 
-    totp_database_url: SecretStr = Field(
+    totp_database_url: DatabaseUrl = Field(
         description="The service's own database: `sqlite:///…` or `postgresql://…`."
     )
     totp_sealing_keys: KeyRing = Field(
@@ -28,7 +36,7 @@ class Settings(ServiceSettings):
         description="Signs the events of this service on their way to the bus. "
         'JSON: `{"kid": "<id>", "issuer": "totp", "key": "<base64 of 32 bytes>"}`.'
     )
-    broker_url: SecretStr = Field(
+    broker_url: BrokerUrl = Field(
         description="The message broker: `amqp://…` (RabbitMQ) or `redis://…` (Valkey)."
     )
     mfa_totp_period: Duration = Field(

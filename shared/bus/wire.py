@@ -8,7 +8,7 @@ does; events carry only integers up to 2**53 - 1, so that both agree without any
 import json
 import re
 from base64 import urlsafe_b64decode, urlsafe_b64encode
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from enum import StrEnum
@@ -22,6 +22,8 @@ CONTENT_TYPE = "application/cloudevents+json"
 SOURCE_PREFIX = "urn:countersign:"
 MAX_BYTES = 64 * 1024
 MAX_INTEGER = 2**53 - 1  # RFC 8785 section 3.2.2.3: beyond it, ECMAScript loses digits
+MAX_DEPTH = 20  # objects and lists within each other, as in a request; security.md D7
+MAX_NUMBER = 2**63 - 1  # of an event, per source: what a database has a column for
 SEQUENCE_DIGITS = 20  # numbers are padded, so that they sort as text too
 
 _ID = re.compile(r"[A-Za-z0-9_-]{1,64}")
@@ -42,6 +44,8 @@ class Flaw(StrEnum):
     ALTERED = "altered"
     FOREIGN = "foreign"
     MISSHAPEN = "misshapen"
+    UNEXPECTED = "unexpected"  # it made our own code fail
+    UNSTORABLE = "unstorable"  # believed, but it does not fit into the ledger
 
 
 class Refused(CountersignError):
@@ -69,7 +73,7 @@ class Received:
 
 def canonical(value: Json) -> bytes:
     """Return `value` in the canonical form of RFC 8785; ValueError if it has none here."""
-    _refuse_inexact(value)
+    _refuse_inexact(value, MAX_DEPTH)
     return _dump(value)
 
 
@@ -78,16 +82,18 @@ def _dump(value: Json) -> bytes:
     return text.encode()  # a lone surrogate raises UnicodeEncodeError, which is a ValueError
 
 
-def _refuse_inexact(value: Json) -> None:
+def _refuse_inexact(value: Json, depth: int) -> None:
+    if isinstance(value, dict | list | tuple) and not depth:
+        raise ValueError("objects and lists are nested too deeply")
     if isinstance(value, dict):
         for name, member in value.items():
             if not (isinstance(name, str) and name.isascii()):
                 # Python sorts names by code point, RFC 8785 by UTF-16 unit: the same for ASCII.
                 raise ValueError("names of members are ASCII text")
-            _refuse_inexact(member)
+            _refuse_inexact(member, depth - 1)
     elif isinstance(value, list | tuple):
         for member in value:
-            _refuse_inexact(member)
+            _refuse_inexact(member, depth - 1)
     elif isinstance(value, float) or (isinstance(value, int) and abs(value) > MAX_INTEGER):
         raise ValueError("numbers are integers of at most 53 bits")
 
@@ -150,9 +156,25 @@ def _parse(body: bytes) -> dict[str, Json]:
         event = json.loads(body.decode(), object_pairs_hook=_unique, parse_constant=_no_constant)
     except (ValueError, RecursionError) as error:
         raise Refused(Flaw.UNREADABLE) from error
-    if not isinstance(event, dict):
+    if not isinstance(event, dict) or _is_deep(event, body):
         raise Refused(Flaw.UNREADABLE)
     return event
+
+
+def _is_deep(event: Json, body: bytes) -> bool:
+    """Whether `event` is nested too deeply for what looks into it, and recurses, from now on."""
+    if body.count(b"[") + body.count(b"{") <= MAX_DEPTH:
+        return False
+    level = [event]
+    for _ in range(MAX_DEPTH):
+        level = [member for value in level for member in _members(value)]
+    return any(isinstance(value, dict | list) for value in level)
+
+
+def _members(value: Json) -> Iterable[Json]:
+    if isinstance(value, dict):
+        return value.values()
+    return value if isinstance(value, list) else ()
 
 
 def _unique(pairs: list[tuple[str, Json]]) -> dict[str, Json]:
@@ -177,7 +199,7 @@ def _file(event: dict[str, Json], source: str) -> Received:
         id=_text(event, "id", _ID),
         type=kind,
         source=source,
-        number=int(_text(event, "sequence", _SEQUENCE)),
+        number=_number(_text(event, "sequence", _SEQUENCE)),
         occurred_at=_moment(_text(event, "time", _TIME)),
         subject=subject,
         text=_dump(event).decode(),
@@ -189,6 +211,13 @@ def _text(event: dict[str, Json], name: str, shape: re.Pattern[str]) -> str:
     if not isinstance(value, str) or not shape.fullmatch(value) or not value.isascii():
         raise Refused(Flaw.MISSHAPEN)
     return value
+
+
+def _number(text: str) -> int:
+    number = int(text)
+    if number > MAX_NUMBER:
+        raise Refused(Flaw.MISSHAPEN)
+    return number
 
 
 def _moment(text: str) -> datetime:

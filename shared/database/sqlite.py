@@ -8,7 +8,6 @@ so they have a thread of their own; all that gathered while it waited go into th
 import asyncio
 import fcntl
 import json
-import logging
 import os
 import queue
 import sqlite3
@@ -35,7 +34,7 @@ _UNIQUE = {
 # OverflowError and UnicodeError: a value that SQLite cannot hold is found out before it is sent.
 DRIVER_ERRORS = (sqlite3.Error, OSError, OverflowError, UnicodeError)
 
-log = logging.getLogger(__name__)
+_making = threading.Lock()  # lest a file is closed here that another thread has opened since
 
 
 class SQLite:
@@ -207,7 +206,7 @@ class Writer:
 
 def connect(path: Path, *, patience: float) -> sqlite3.Connection:
     """Open `path`, made for its owner alone if it is new, in the mode that survives a power cut."""
-    os.close(os.open(path, os.O_RDWR | os.O_CREAT, 0o600))
+    _make(path)
     connection = sqlite3.connect(
         path,
         timeout=patience,
@@ -223,6 +222,18 @@ def connect(path: Path, *, patience: float) -> sqlite3.Connection:
         connection.close()
         raise
     return connection
+
+
+def _make(path: Path) -> None:
+    """Make `path`, for its owner alone, unless it is there.
+
+    A file that is there is never opened but by SQLite: to close any descriptor of it would let go
+    all locks that this process has on it (https://www.sqlite.org/howtocorrupt.html, section 2.2).
+    Then another process that closes the database would take itself for the last one and remove
+    the log under us, with every commit that follows.
+    """
+    with _making, suppress(FileExistsError):
+        os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600))
 
 
 def commit(connection: sqlite3.Connection, jobs: Sequence[Job]) -> "list[Outcome]":
@@ -309,5 +320,4 @@ def _translation(error: Exception) -> Exception:
             return Conflict("it does not fit what is stored", code="constraint")
         case sqlite3.DataError() | OverflowError() | UnicodeError():
             return Malformed("a value cannot be stored", code="value")
-    log.warning("database unavailable: %s: %s", type(error).__name__, error)
     return Unavailable("the database is not available")

@@ -13,9 +13,10 @@ from structlog.typing import FilteringBoundLogger
 
 from shared import context
 from shared.errors import CountersignError, Malformed, Unavailable
+from shared.http.bodies import Bodies
 from shared.http.problems import ErrorShape, describe
 
-MAX_BODY = 65536  # bytes; security.md D7
+BODIES = 4  # awaited at once for each request that may be in flight: 64 MiB for 256
 METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
 PLAIN = re.compile(r"[\x21-\x7e]{1,64}")  # what may be answered in a header
 SERVER_ERROR = 500
@@ -79,6 +80,7 @@ class Edge:
         self._context_of = context_of
         self._max_in_flight = max_in_flight
         self._in_flight = 0
+        self._bodies = Bodies(BODIES * max_in_flight)
         self._counters: dict[tuple[str, str, int], Counter] = {}
         self._timers: dict[str, Histogram] = {}
 
@@ -89,20 +91,19 @@ class Edge:
             return
         # In one process a service calls another within one task: its context must survive.
         before = context.current()
-        context.enter(self._context_of(scope))
-        self._in_flight += 1
         try:
             await self._serve(scope, receive, send)
         finally:
-            self._in_flight -= 1
             context.enter(before)
 
     async def _serve(self, scope: Scope, receive: Receive, send: Send) -> None:
         started = perf_counter()
         answer = _Answer(send)
         try:
-            self._admit(scope)
-            await self._app(scope, _bounded(receive), answer.send)
+            context.enter(self._context_of(scope))
+            # Before it counts as in flight: else unfinished bodies would fill all places.
+            receive = await self._body(scope, receive, answer)
+            await self._admit(scope, receive, answer.send)
         except ClientDisconnect:
             answer.status = CLIENT_GONE
         except Exception as error:
@@ -110,13 +111,21 @@ class Edge:
         finally:
             self._record(scope, answer.status, perf_counter() - started)
 
-    def _admit(self, scope: Scope) -> None:
-        if self._in_flight > self._max_in_flight:
+    async def _body(self, scope: Scope, receive: Receive, answer: "_Answer") -> Receive:
+        try:
+            return await self._bodies.receive(scope, receive)
+        except TimeoutError:
+            answer.closes = True  # what is left of the body may come at any moment, or never
+            raise Malformed("The body did not come in time.", code="body_too_slow") from None
+
+    async def _admit(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if self._in_flight >= self._max_in_flight:
             raise Unavailable("The service is busy.")
-        length = _header(scope, b"content-length")
-        # A false or missing length is caught while reading.
-        if length and length.isascii() and length.isdigit() and not _fits(length):
-            raise _too_large()
+        self._in_flight += 1
+        try:
+            await self._app(scope, receive, send)
+        finally:
+            self._in_flight -= 1
 
     async def _fail(
         self, error: Exception, scope: Scope, receive: Receive, answer: "_Answer"
@@ -154,11 +163,15 @@ class Edge:
 
 
 class _Answer:
-    """Adds to each answer what every answer has, and remembers its status (0: not begun)."""
+    """Adds to each answer what every answer has, and remembers its status (0: not begun).
+
+    One that `closes` is the last on its connection.
+    """
 
     def __init__(self, send: Send) -> None:
         self._send = send
         self.status = 0
+        self.closes = False
 
     async def send(self, message: Message) -> None:
         if message["type"] == "http.response.start":
@@ -170,28 +183,10 @@ class _Answer:
             if not any(name == b"cache-control" for name, _ in headers):
                 headers.append((b"cache-control", b"no-store"))
             headers.append((b"x-content-type-options", b"nosniff"))
+            if self.closes:
+                headers.append((b"connection", b"close"))
             message = {**message, "headers": headers}
         await self._send(message)
-
-
-def _bounded(receive: Receive) -> Receive:
-    """Let through as much of a body as is allowed, whatever length it claims to have."""
-    received = 0
-
-    async def bounded() -> Message:
-        nonlocal received
-        message = await receive()
-        if message["type"] == "http.request":
-            received += len(message.get("body", b""))
-            if received > MAX_BODY:
-                raise _too_large()
-        return message
-
-    return bounded
-
-
-def _fits(length: str) -> bool:
-    return len(length) <= len(str(MAX_BODY)) and int(length) <= MAX_BODY
 
 
 def _header(scope: Scope, wanted: bytes) -> str | None:
@@ -199,7 +194,3 @@ def _header(scope: Scope, wanted: bytes) -> str | None:
         if name == wanted:
             return str(value, "latin-1")
     return None
-
-
-def _too_large() -> Malformed:
-    return Malformed(f"A body may have {MAX_BODY} bytes.", code="body_too_large")

@@ -9,9 +9,10 @@ import jsonschema
 import pytest
 import yaml
 
-from services.cli.environment import DEFAULTS, KEY_FILES, OWNED, SERVICES, read
+from services.cli.environment import DEFAULTS, KEY_FILES, OWNED, read
 from services.cli.plan import Process, split
 from services.embedded import settings_class
+from services.suite import SERVICES
 
 ROOT = Path(__file__).parents[2]
 TEXT = (ROOT / "docker-compose.yml").read_text()

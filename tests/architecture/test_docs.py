@@ -6,8 +6,9 @@ from pathlib import Path
 import pytest
 
 from services.cli.configuration import document
-from services.cli.environment import DEFAULTS, SERVICES, parse
+from services.cli.environment import DEFAULTS, parse
 from services.embedded import settings_class
+from services.suite import SERVICES
 
 ROOT = Path(__file__).parents[2]
 

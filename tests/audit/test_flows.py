@@ -4,10 +4,13 @@ import asyncio
 import time
 from datetime import timedelta
 
+import pytest
 from prometheus_client import REGISTRY
+from structlog.testing import capture_logs
 
 from services.audit.flows import Ledger, Reading
 from services.audit.store import LedgerStore
+from services.audit.worker.writing import Writer
 from shared.clock import utc_now
 from shared.database import Database
 from tests.audit.facts import fact
@@ -39,6 +42,20 @@ async def test_racing_writers_leave_no_gap_and_no_double(
     entries = await store.after(0, 1000)
     assert [entry.number for entry in entries] == list(range(1, 91))
     assert {entry.fact.number for entry in entries} == set(range(1, 91))
+
+
+@pytest.mark.parametrize("flaw", [{"text": None}, {"source": None}])
+async def test_a_fact_that_cannot_be_stored_is_alone_in_that(
+    ledger: Ledger, store: LedgerStore, flaw: dict[str, object]
+) -> None:
+    """D5: the others of its batch are written, in order; whoever asked is told."""
+    bad = fact(2, **flaw)
+
+    with capture_logs() as lines:
+        assert await Writer(ledger).write([fact(1), bad, fact(3)]) == [bad]
+
+    assert [entry.fact.number for entry in await store.after(0, 10)] == [1, 3]
+    assert [line["id"] for line in lines if line["event"] == "event_not_storable"] == ["event-2"]
 
 
 async def test_who_waits_is_told_when_there_is_something(

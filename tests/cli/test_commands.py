@@ -8,10 +8,10 @@ from click.testing import CliRunner
 
 from services.audit.schemas import EntryOut
 from services.cli import countersign, keys
-from services.cli.environment import SERVICES
 from services.cli.events import describe
 from services.cli.failing import EX_CONFIG
 from services.embedded import settings_class
+from services.suite import SERVICES
 from tests.cli.running import run, run_apart
 
 
@@ -48,6 +48,55 @@ def test_up_tells_which_ports_are_no_ports(tmp_path: Path) -> None:
     assert ended.returncode == EX_CONFIG
     assert "PORT must be a port number" in ended.stderr
     assert "AUDIT_PORT must be a port number" in ended.stderr
+
+
+@pytest.mark.parametrize("name", ["PORT", "TOTP_PORT", "SESSION_WORKER_OPS_PORT"])
+def test_a_port_is_not_left_to_chance_where_others_have_to_know_it(
+    tmp_path: Path, name: str
+) -> None:
+    ended = run("up", VAR_DIR=str(tmp_path), **{name: "0"})
+
+    assert ended.exit_code == EX_CONFIG
+    assert f"{name} must be a port number from 1 to 65535, not '0'." in ended.stderr
+
+
+@pytest.mark.parametrize("command", ["up", "doctor", "mail"])
+@pytest.mark.parametrize("name", ["VAR_DIR", "HOST", "INTERNAL_HOST"])
+def test_a_place_without_a_name_is_refused(tmp_path: Path, command: str, name: str) -> None:
+    ended = run(command, **{"VAR_DIR": str(tmp_path), name: " "})
+
+    assert f"{name} must not be empty." in ended.output
+    assert ended.exit_code != 0
+
+
+@pytest.mark.parametrize(
+    ("setting", "reason"),
+    [
+        ({"HOST": "203.0.113.5"}, "Cannot listen at 203.0.113.5, port {PORT} (HOST, PORT): "),
+        ({"INTERNAL_HOST": "2001:db8::1"}, "Cannot listen at 2001:db8::1, port {AUDIT_PORT} "),
+        ({"HOST": "no.such.host.invalid"}, "Cannot listen at no.such.host.invalid, port {PORT} "),
+    ],
+)
+def test_up_tells_why_it_cannot_listen_at_an_address(
+    tmp_path: Path, free_ports: Mapping[str, str], setting: dict[str, str], reason: str
+) -> None:
+    """A person whose address is wrong is not sent to look for another port."""
+    ended = run_apart("up", VAR_DIR=str(tmp_path), **free_ports | setting)
+
+    assert ended.returncode == 1
+    assert reason.format(**free_ports) in ended.stderr
+    assert "in use" not in ended.stderr
+    assert "Traceback" not in ended.stderr
+
+
+def test_up_tells_that_its_folder_cannot_be_made(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+
+    ended = run_apart("up", VAR_DIR=str(tmp_path / "file" / "var"))
+
+    assert ended.returncode == 1
+    assert "file/var cannot be written to: file exists." in ended.stderr
+    assert "Traceback" not in ended.stderr
 
 
 def test_up_tells_which_ports_are_taken(tmp_path: Path, taken_port: int) -> None:

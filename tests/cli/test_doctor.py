@@ -10,8 +10,9 @@ from aiosmtpd.controller import Controller
 from aiosmtpd.handlers import Sink
 
 from services.cli import doctor, keys
-from services.cli.environment import SERVICES, read
+from services.cli.environment import read
 from services.embedded import database_url, load_settings
+from services.suite import SERVICES
 from shared.bus import topology
 from shared.migrations import migrate
 from shared.settings import ServiceSettings

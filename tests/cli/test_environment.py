@@ -35,6 +35,26 @@ def test_what_names_no_place_gets_one_under_the_folder(tmp_path: Path) -> None:
     assert variables["AUDIT_URL"] == "http://127.0.0.1:8003"
 
 
+@pytest.mark.parametrize(
+    ("host", "url"),
+    [
+        ("127.0.0.1", "http://localhost:8000"),
+        ("0.0.0.0", "http://localhost:8000"),  # noqa: S104 - nothing is listened on
+        ("192.0.2.7", "http://192.0.2.7:8000"),
+        ("::1", "http://[::1]:8000"),
+        ("::", "http://[::1]:8000"),
+    ],
+)
+def test_people_are_told_an_address_that_is_listened_on(host: str, url: str) -> None:
+    assert read(None, {"HOST": host}).public_url == url
+
+
+def test_an_inner_address_with_colons_is_bracketed_where_urls_are_made_of_it() -> None:
+    variables = read(None, {"INTERNAL_HOST": "::1"}).variables
+
+    assert variables["AUDIT_URL"] == "http://[::1]:8003"
+
+
 def test_the_folder_is_absolute_whatever_was_said() -> None:
     assert read(None, {"VAR_DIR": "here"}).var_dir == Path.cwd() / "here"
 

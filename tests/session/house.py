@@ -50,7 +50,7 @@ HOME = "192.0.2.1"
 
 CHANGE_USER = {
     name: Statement(update(users).values({name: bindparam("value", type_=users.c[name].type)}))
-    for name in ("factor_epoch", "session_epoch", "disabled_at")
+    for name in ("factor_epoch", "session_epoch", "disabled_at", "mfa_rests_until")
 }
 
 
@@ -209,8 +209,8 @@ class House:
         box = build_mails(self.db, RING)
         taken = []
         while due := await box.take(self.clock(), timedelta(hours=1)):
-            taken.append(due.mail)
-            await box.sent(due.mail.id)
+            taken.append(box.open(due))
+            await box.sent(due.id)
         return taken
 
     async def code(self) -> str:

@@ -15,7 +15,6 @@ from services.session.api import account, auth
 from services.session.domain.access import Access
 from services.session.main import create_app
 from services.session.settings import Settings
-from shared.errors import ConfigurationError
 from tests.session.house import ADA, PASSWORD, RING, House, Signer, counted
 
 ANONYMOUS = [{"id": "login"}, {"id": "signup"}]
@@ -389,14 +388,6 @@ async def test_a_part_that_is_away_is_told_as_503(api: Api) -> None:
 
     assert (answer.status, answer.body) == (503, {"status": 503})
     assert int(answer.headers["retry-after"]) > 0
-
-
-@pytest.mark.parametrize("cookie", [{"session_cookie_samesite": "none"}, {"public_url": "x"}])
-async def test_settings_that_cannot_work_do_not_start(
-    house: House, cookie: dict[str, object]
-) -> None:
-    with pytest.raises(ConfigurationError):
-        create_app(settings_for(house, **cookie), house.clock)
 
 
 async def test_without_totp_there_are_no_endpoints_for_it(house: House) -> None:

@@ -319,37 +319,3 @@ def test_the_session_cookie_is_out_of_reach_of_scripts_and_other_sites() -> None
 
     assert {"secure", "httponly", "samesite=lax", "path=/"} <= attributes
     assert not any(attribute.startswith("domain") for attribute in attributes)
-
-
-@pytest.mark.parametrize(
-    "cookie",
-    [
-        Cookie(name="__Host-sessionid", age=timedelta(1), secure=False, httponly=True),
-        Cookie(name="__Host-sessionid", age=timedelta(1), secure=True, httponly=True, path="/a"),
-        Cookie(
-            name="__Host-sessionid", age=timedelta(1), secure=True, httponly=True, domain="a.org"
-        ),
-        Cookie(name="__Secure-sessionid", age=timedelta(1), secure=False, httponly=True),
-        Cookie(name="sessionid", age=timedelta(1), secure=False, httponly=True, samesite="none"),
-    ],
-)
-def test_a_cookie_that_browsers_would_drop_is_a_configuration_error(cookie: Cookie) -> None:
-    """N8: the prefixes' conditions hold, or the service says so at its start."""
-    assert cookie.problems()
-
-
-def test_settings_name_what_cannot_work() -> None:
-    settings = EdgeSettings(
-        public_url="login.example.org",
-        clients=frozenset(Client),
-        allowed_hosts=("login.example.org",),
-        trusted_origins=("https://*.example.org/", "https://app.example.org"),
-        session_cookie=SESSION_COOKIE,
-        csrf_cookie=CSRF_COOKIE,
-    )
-
-    problems = settings.problems()
-
-    assert len(problems) == 2
-    assert "PUBLIC_URL" in problems[0]
-    assert "https://*.example.org/" in problems[1]

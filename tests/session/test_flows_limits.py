@@ -70,6 +70,37 @@ async def test_after_a_hundred_failures_the_second_factor_rests_for_ever(house: 
     assert faults_of(await ada.authenticate(ada.otp())) == ["too_many_login_attempts"]
 
 
+async def test_binding_anew_ends_the_rest_for_ever(house: House) -> None:
+    """L1: who is logged in and has the password removes the authenticator, and makes another."""
+    ada = await (await house.visitor().join()).protect()
+    for number in range(LAST_FAILURE):
+        await ada.reauthenticate()
+        fault = faults_of(await ada.reauthenticate_by_code(ada.wrong_otp(number)))
+        assert fault == ["incorrect_code"]
+        rests = from_micros((await house.user()).mfa_rests_until)
+        if rests < FOR_EVER:
+            await change_user(house, mfa_rests_until=0)
+    assert rests == FOR_EVER
+
+    await ada.reauthenticate()
+    assert await ada.deactivate() == Shown()
+
+    assert (await house.user()).mfa_failures == (await house.user()).mfa_rests_until == 0
+    await ada.protect()
+    assert isinstance(await ada.reauthenticate_by_code(ada.otp()), Standing)
+
+
+async def test_a_factor_that_is_not_configured_here_neither_passes_nor_fails(house: House) -> None:
+    """L1, O4: nobody is called wrong by who cannot judge, and the login waits."""
+    ada = await at_the_second_factor(house)
+    without = replace(house, flows=make_flows(house.db, {}, house.clock))
+    here = replace(ada, house=without)
+
+    assert await unavailable(here.authenticate(ada.otp()))
+    assert (await house.user()).mfa_failures == 0
+    assert isinstance(await ada.authenticate(ada.otp()), Standing)
+
+
 async def test_success_ends_the_row_of_failures(house: House) -> None:
     """L1: the failures are consecutive ones."""
     ada = await at_the_second_factor(house)

@@ -25,6 +25,7 @@ from shared.outbox import Outbox
 from shared.worker import background, create_celery
 from tests.journeys.person import Person
 from tests.journeys.suite import InProcess, in_process
+from tests.session.house import counted
 from tests.suites import until
 
 RING = KeyRing(primary="k", keys={"k": bytes(32)})
@@ -193,6 +194,40 @@ async def test_what_nobody_can_deliver_is_given_up_and_put_on_record(
     assert len(carrier.tried) == 1
 
 
+async def test_a_mail_that_does_not_open_is_given_up_and_holds_up_no_other(
+    db: Database, mails: MailStore, clock: Hands
+) -> None:
+    """D3: its sealing key was dropped; the others are delivered to their end all the same."""
+    before = build_mails(db, KeyRing(primary="dropped", keys={"dropped": bytes([1] * 32)}))
+    for number in range(3):
+        await owe(db, before, id=f"lost{number}")
+        await owe(db, mails, id=f"good{number}")
+    carrier = Carrier()
+
+    await delivery(mails, carrier, clock).deliver_due()
+
+    outbox = Outbox(db)
+    await outbox.number_batch(10)
+    assert sorted(message["To"] for message in carrier.taken) == [
+        f"good{number}@example.org" for number in range(3)
+    ]
+    assert [event.type for event in await outbox.pending(10)] == ["mfa.session.mail_given_up"] * 3
+    clock.now += LEASE
+    assert await mails.take(clock.now, LEASE) is None
+
+
+async def test_to_look_for_mail_is_one_statement_while_there_is_none(
+    db: Database, mails: MailStore, clock: Hands
+) -> None:
+    sending = delivery(mails, Carrier(), clock)
+    before = counted()
+
+    await sending.deliver_due()
+
+    made = {name: count - before[name] for name, count in counted().items()}
+    assert made["read"] + made["write"] == 1
+
+
 async def test_after_a_day_a_mail_is_given_up(db: Database, mails: MailStore, clock: Hands) -> None:
     carrier = Carrier(*[Unavailable("away")] * 1000)
     await owe(db, mails)
@@ -243,6 +278,7 @@ async def test_mails_wait_sealed(db: Database, mails: MailStore) -> None:
 
     assert due is not None
     assert CODE not in repr(due)
+    assert CODE.encode() not in due.sealed
 
 
 async def test_the_worker_sends_mail_and_throws_away_what_is_over(tmp_path: Path) -> None:

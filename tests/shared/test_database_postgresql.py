@@ -331,7 +331,7 @@ async def test_no_message_or_log_repeats_the_password(caplog: pytest.LogCaptureF
     db = Database("postgresql://ada:s3cret@127.0.0.1:1/none?sslmode=disable", source="sample")
 
     with pytest.raises(Unavailable) as caught:
-        await db.ping()
+        await db.find(BY_ID, id="a")
 
     assert "s3cret" not in repr(caught.value) + repr(caught.value.__cause__) + caplog.text
     assert "database sample away" in caplog.text

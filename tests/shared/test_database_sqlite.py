@@ -2,6 +2,7 @@
 
 import asyncio
 import sqlite3
+import sys
 from pathlib import Path
 
 import pytest
@@ -46,6 +47,33 @@ async def test_what_was_acknowledged_survives_a_kill(migrated_url: str, start: S
     assert len(acknowledged) >= 500
     assert set(found) == acknowledged
     assert acknowledged <= events
+
+
+async def test_a_program_that_looks_in_and_leaves_takes_no_commit_along(
+    migrated_url: str, path: Path, start: Start
+) -> None:
+    """The last one to close a database removes its log: the locks say who is the last one.
+
+    The writer has opened the file twice, to read and to write, and must still have its locks.
+    """
+    writer = start(migrated_url, "write")
+    assert writer.stdout is not None
+    for _ in range(50):
+        writer.stdout.readline()
+
+    looking = "import sqlite3, sys; c = sqlite3.connect(sys.argv[1]); "
+    looking += "c.execute('SELECT * FROM wallets').fetchone(); c.close()"
+    other = await asyncio.create_subprocess_exec(sys.executable, "-c", looking, path)
+    assert await other.wait() == 0
+
+    assert path.with_name(f"{path.name}-wal").exists()
+    for _ in range(500):
+        last = writer.stdout.readline().strip()
+    writer.kill()
+    writer.wait()
+    db = Database(migrated_url, source="sample")
+    assert await db.find(BY_ID, id=last)
+    await db.close()
 
 
 def test_a_commit_waits_for_the_disk(path: Path) -> None:
@@ -169,7 +197,9 @@ async def test_a_place_that_cannot_be_written_is_unavailable(tmp_path: Path) -> 
     with pytest.raises(Unavailable):
         await db.apply(step(ADD, id="a", owner=None, coins=1))
     (tmp_path / "missing").mkdir()
-    await db.ping()
+    with pytest.raises(Unavailable):
+        await db.ping()  # there is no table yet
+    assert (tmp_path / "missing" / "test.db").exists()
 
     await db.close()
 

@@ -3,6 +3,7 @@
 import asyncio
 import json
 import socket
+from base64 import urlsafe_b64encode
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack
 from datetime import UTC, datetime, timedelta
@@ -40,6 +41,7 @@ from shared.http import (
     Check,
     InProcess,
     Problem,
+    bodies,
     closing,
     connect,
     create_operations,
@@ -48,8 +50,8 @@ from shared.http import (
     json_body,
     parse_json,
 )
+from shared.http.bodies import MAX_BODY
 from shared.http.client import FreshTransport
-from shared.http.edge import MAX_BODY
 from shared.http.problems import STATUSES
 from shared.http.strict import MAX_DEPTH
 
@@ -255,6 +257,123 @@ async def test_a_busy_service_says_so_at_once() -> None:
     assert refused.status_code == 503
     assert refused.headers["retry-after"]
     assert [answer.status_code for answer in (*answers, after)] == [200, 200, 200]
+
+
+async def unfinished(opened: asyncio.Queue[asyncio.Event]) -> AsyncIterator[bytes]:
+    """Begin a body, and finish it when the event comes true that is put into `opened`."""
+    end = asyncio.Event()
+    opened.put_nowait(end)
+    yield b'{"name": '
+    await end.wait()
+    yield b'"x"}'
+
+
+class Dripping(httpx.AsyncBaseTransport):
+    """Calls an application whose `receive` waits for each part of the body."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
+        assert isinstance(request.stream, httpx.AsyncByteStream)
+        parts = aiter(request.stream)
+        sent: list[Any] = []
+
+        async def receive() -> Any:
+            part = await anext(parts, None)
+            return {"type": "http.request", "body": part or b"", "more_body": part is not None}
+
+        async def send(message: Any) -> None:
+            sent.append(message)
+
+        scope: Scope = {
+            "type": "http",
+            "method": request.method,
+            "path": request.url.path,
+            "query_string": b"",
+            "headers": [(name.lower(), value) for name, value in request.headers.raw],
+        }
+        await self._app(scope, receive, send)
+        return httpx.Response(
+            sent[0]["status"], headers=sent[0]["headers"], content=sent[1]["body"]
+        )
+
+
+async def test_unfinished_bodies_take_no_place_from_others() -> None:
+    """D7: only a request that is there counts as in flight."""
+    opened: asyncio.Queue[asyncio.Event] = asyncio.Queue()
+    transport = Dripping(service(max_in_flight=1))
+    async with httpx.AsyncClient(base_url="http://test", transport=transport) as client:
+        begun = (client.post("/things", content=unfinished(opened)) for _ in range(3))
+        waiting = [asyncio.create_task(request) for request in begun]
+        ends = [await opened.get() for _ in waiting]
+
+        other = await client.post("/things", content=b'{"name": "y"}')
+        for end in ends:
+            end.set()
+        answers = await asyncio.gather(*waiting)
+
+    assert other.status_code == 200
+    assert [answer.status_code for answer in answers] == [200, 200, 200]
+
+
+async def test_a_body_that_does_not_come_is_not_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(bodies, "WITHIN", 0.05)
+    transport = Dripping(service())
+    async with httpx.AsyncClient(base_url="http://test", transport=transport) as client:
+        answer = await client.post("/things", content=unfinished(asyncio.Queue()))
+
+    assert (answer.status_code, answer.json()["code"]) == (400, "body_too_slow")
+    assert answer.headers["connection"] == "close"
+
+
+async def test_of_too_many_unfinished_bodies_the_oldest_give_way() -> None:
+    """D7: their number has a bound, and whoever is honest gets in."""
+    opened: asyncio.Queue[asyncio.Event] = asyncio.Queue()
+    waiting, ends = [], []
+    transport = Dripping(service(max_in_flight=1))
+    async with httpx.AsyncClient(base_url="http://test", transport=transport) as client:
+        for _ in range(6):
+            request = client.post("/things", content=unfinished(opened))
+            waiting.append(asyncio.create_task(request))
+            ends.append(await opened.get())
+        await asyncio.gather(*waiting[:2])
+        for end in ends:
+            end.set()
+        answers = await asyncio.gather(*waiting)
+
+    assert [answer.status_code for answer in answers] == [400, 400, 200, 200, 200, 200]
+
+
+@pytest.mark.parametrize(
+    "payload", [b"[" * 5000, b'{"a":' * 1000, b'{"request_id":"' + b"a" * 9000 + b'"}', b"\xff"]
+)
+async def test_a_context_that_cannot_be_read_is_as_none(payload: bytes) -> None:
+    """It comes before the guard, so anyone may have sent it."""
+    header = {"x-countersign-context": urlsafe_b64encode(payload).decode()}
+    async with calling(service(trust_context=True)) as client:
+        answer = await client.get("/context", headers=header)
+
+    assert answer.status_code == 200
+    assert answer.json()["id"] == answer.headers["x-request-id"]
+
+
+def test_a_deep_or_large_context_is_none() -> None:
+    deep = urlsafe_b64encode(b"[" * 5000).decode()
+    large = urlsafe_b64encode(json.dumps({"request_id": "a", "x": "x" * 9000}).encode()).decode()
+
+    assert context.from_header(deep) is None
+    assert context.from_header(large) is None
+
+
+async def test_whatever_fails_before_the_application_is_answered_too() -> None:
+    def fail(scope: Scope) -> context.Context:
+        raise RuntimeError("no context")
+
+    async with calling(service(context_of=fail)) as client:
+        answer = await client.get("/context")
+
+    assert (answer.status_code, answer.json()["code"]) == (500, "internal_error")
 
 
 async def test_a_request_from_outside_gets_an_id_of_its_own() -> None:

@@ -41,11 +41,11 @@ async def test_migrating_again_changes_nothing(migrated_url: str) -> None:
 
 
 async def test_many_processes_may_migrate_at_once(database_url: str, start: Start) -> None:
-    processes = [start(database_url, "migrate") for _ in range(4)]
+    processes = [start(database_url, "migrate") for _ in range(3)]
 
     codes = await asyncio.gather(*(asyncio.to_thread(p.wait) for p in processes))
 
-    assert codes == [0, 0, 0, 0]
+    assert codes == [0, 0, 0]
     assert await asyncio.to_thread(differences, database_url, metadata) == []
 
 

@@ -6,15 +6,21 @@ import signal
 import socket
 import subprocess
 import sys
+import threading
+import time
 import urllib.request
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Any
 
 import pytest
+import uvicorn
+from starlette.responses import Response
+from starlette.types import Receive, Scope, Send
 
 from shared.errors import ConfigurationError
-from shared.server import Listener, serve
+from shared.http import protocol
+from shared.server import Listener, _config, serve
 
 SCRIPT = """
 import asyncio, json, sys
@@ -126,6 +132,108 @@ def test_the_end_of_the_parent_is_the_end() -> None:
 
         assert rest_of(process) == ["-first", "-second", "end"]
         assert process.returncode == 0
+
+
+@contextmanager
+def bounded(monkeypatch: pytest.MonkeyPatch) -> Iterator[tuple[int, list[dict[str, Any]]]]:
+    """Serve an application on a thread; yields its port, and the scopes that it has seen."""
+    monkeypatch.setattr(protocol, "HEAD_WITHIN", 0.3)
+    monkeypatch.setattr(protocol, "REST_WITHIN", 0.6)
+    scopes: list[dict[str, Any]] = []
+
+    async def app(scope: Scope, receive: Receive, send: Send) -> None:
+        while (await receive())["more_body"]:
+            pass
+        scopes.append(dict(scope))
+        await Response("seen")(scope, receive, send)
+
+    bound = socket.create_server(("127.0.0.1", 0))
+    server = uvicorn.Server(_config(Listener(app, "127.0.0.1", 0, lifespan=False)))
+    thread = threading.Thread(target=server.run, args=([bound],))
+    thread.start()
+    try:
+        yield bound.getsockname()[1], scopes
+    finally:
+        server.should_exit = True
+        thread.join()
+        bound.close()
+
+
+def said(port: int, *parts: bytes) -> bytes:
+    """Send `parts` and return everything that comes back until the server hangs up."""
+    heard = b""
+    with socket.create_connection(("127.0.0.1", port), timeout=10) as connection:
+        with suppress(OSError):  # the server has hung up already
+            for part in parts:
+                connection.sendall(part)
+        with suppress(ConnectionResetError):
+            while more := connection.recv(65536):
+                heard += more
+    return heard
+
+
+LINE = b"x: " + b"a" * 1000 + b"\r\n"
+
+
+def test_the_head_of_a_request_has_a_bound(monkeypatch: pytest.MonkeyPatch) -> None:
+    """D7: not only its body."""
+    begin, end = b"GET / HTTP/1.1\r\nhost: x\r\n", b"connection: close\r\n\r\n"
+    with bounded(monkeypatch) as (port, scopes):
+        assert said(port, begin, LINE * 60, end).startswith(b"HTTP/1.1 200")
+        scopes.clear()
+        assert said(port, begin, LINE * 70, end).startswith(b"HTTP/1.1 400")
+        assert said(port, begin, *[LINE * 100] * 100).startswith(b"HTTP/1.1 400")
+        assert said(port, begin, b"x: ", *[b"a" * 100_000] * 100).startswith(b"HTTP/1.1 400")
+        assert said(port, b"GET /", *[b"a" * 100_000] * 100).startswith(b"HTTP/1.1 400")
+        assert scopes == []
+
+
+def test_a_body_is_cut_off_somewhere(monkeypatch: pytest.MonkeyPatch) -> None:
+    """D7: and what comes behind it is no header."""
+    begin = b"POST / HTTP/1.1\r\nhost: x\r\nconnection: close\r\n"
+    begin += b"transfer-encoding: chunked\r\n\r\n1\r\na\r\n"
+    with bounded(monkeypatch) as (port, scopes):
+        assert said(port, begin, b"0\r\nx: y\r\n\r\n").startswith(b"HTTP/1.1 200")
+        assert (b"x", b"y") not in scopes.pop()["headers"]
+        assert said(port, begin, b"0\r\nx: ", *[b"a" * 100_000] * 100) == b""
+        assert scopes == []
+
+
+@pytest.mark.parametrize(
+    "part",
+    [
+        b"",
+        b"\r\n",
+        b"GET / HTTP/1.1\r\nhost:",
+        b"POST / HTTP/1.1\r\nhost: x\r\ncontent-length: 9\r\n\r\nx",
+    ],
+)
+def test_what_is_not_finished_is_not_waited_for(
+    monkeypatch: pytest.MonkeyPatch, part: bytes
+) -> None:
+    """At the beginning of a connection and later."""
+    whole = b"GET / HTTP/1.1\r\nhost: x\r\n\r\n"
+    with bounded(monkeypatch) as (port, scopes):
+        assert said(port, part) == b""
+        if part.strip():
+            assert said(port, whole + part).startswith(b"HTTP/1.1 200")
+            assert [scope["path"] for scope in scopes] == ["/"]
+
+
+def test_a_quiet_connection_is_kept_between_requests(monkeypatch: pytest.MonkeyPatch) -> None:
+    whole = b"GET / HTTP/1.1\r\nhost: x\r\n\r\n"
+    with (
+        bounded(monkeypatch) as (port, _),
+        socket.create_connection(("127.0.0.1", port), timeout=10) as connection,
+        connection.makefile("rb") as answers,
+    ):
+        for pause in (0, 0.5):  # longer than a head may take
+            time.sleep(pause)
+            connection.sendall(whole)
+            assert answers.readline() == b"HTTP/1.1 200 OK\r\n"
+            while answers.readline() != b"\r\n":
+                pass
+            assert answers.read(4) == b"seen"
 
 
 def test_one_that_does_not_start_ends_the_others() -> None:

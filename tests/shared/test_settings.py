@@ -6,8 +6,18 @@ from pathlib import Path
 import pytest
 from pydantic import Field, SecretStr
 
+from shared.address import check_broker, check_database
 from shared.errors import ConfigurationError
-from shared.settings import CommaList, CommaSet, Duration, KeyRing, ServiceSettings, load
+from shared.settings import (
+    BrokerUrl,
+    CommaList,
+    CommaSet,
+    DatabaseUrl,
+    Duration,
+    KeyRing,
+    ServiceSettings,
+    load,
+)
 
 RING = '{"primary": "k1", "keys": {"k1": "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA="}}'
 
@@ -151,6 +161,68 @@ def test_no_secret_is_repeated(environment: pytest.MonkeyPatch) -> None:
         assert "AAAA" not in text
         assert "\\x00" not in text
         assert "x.db" not in text
+
+
+class Addresses(ServiceSettings):
+    """Where things are."""
+
+    test_database: DatabaseUrl
+    test_broker: BrokerUrl
+
+
+@pytest.mark.parametrize(
+    ("database", "broker"),
+    [
+        ("sqlite:////var/lib/a#b.db", "amqp://guest:guest@127.0.0.1:5672//"),
+        ("sqlite:///a.db", "redis://127.0.0.1"),
+        ("postgresql://u@h:5432/db?search_path=t1", "redis://:s%2Fe%23c%40t@[::1]:6379/0"),
+        ("postgresql:///db?host=/run/postgresql", "amqps://u:p@h:5671/vhost?heartbeat=10"),
+        ("postgresql://u:s%2Fe%23c@h/db", "rediss://h/1"),
+    ],
+)
+def test_good_addresses_are_taken_as_they_are(
+    monkeypatch: pytest.MonkeyPatch, database: str, broker: str
+) -> None:
+    monkeypatch.setenv("TEST_DATABASE", database)
+    monkeypatch.setenv("TEST_BROKER", broker)
+
+    settings = load(Addresses)
+
+    assert settings.test_database.get_secret_value() == database
+    assert settings.test_broker.get_secret_value() == broker
+
+
+SLIPS = ["u:{}/x@h/db", "u:{}#x@h/db", "u:12/{}@h/db", "u:12?{}@h/db", "u:12?a={}@h/db"]
+SLIPS += ["u:{}@h:54x/db", "u:{}@[::1/db", "u:{}@h:5 /db", "u:{}@h/d#b", "u:{}@h\n/db"]
+
+
+@pytest.mark.parametrize("slip", SLIPS)
+def test_a_password_that_is_not_encoded_is_found_and_not_repeated(
+    monkeypatch: pytest.MonkeyPatch, slip: str
+) -> None:
+    """D4: at the start, not when a driver trips over it."""
+    monkeypatch.setenv("TEST_DATABASE", "postgresql://" + slip.format("SECRET"))
+    monkeypatch.setenv("TEST_BROKER", "amqp://" + slip.format("SECRET"))
+
+    with pytest.raises(ConfigurationError) as caught:
+        load(Addresses)
+
+    assert sorted(problem.split(": must be")[0] for problem in caught.value.problems) == [
+        "TEST_BROKER",
+        "TEST_DATABASE",
+    ]
+    assert "SECRET" not in str(caught.value)
+    assert caught.value.__suppress_context__
+
+
+@pytest.mark.parametrize(
+    "address", ["", "h", "mysql://h/db", "sqlite://", "sqlite:///", "http://h"]
+)
+def test_other_addresses_are_refused(address: str) -> None:
+    with pytest.raises(ValueError, match="must be sqlite:////absolute/path or postgresql://"):
+        check_database(address)
+    with pytest.raises(ValueError, match="must be amqp://"):
+        check_broker(address)
 
 
 def test_settings_do_not_change() -> None:

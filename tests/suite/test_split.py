@@ -8,7 +8,8 @@ import httpx
 import psutil
 import pytest
 
-from services.cli.environment import KEY_FILES, SERVICES
+from services.cli.environment import KEY_FILES
+from services.suite import SERVICES
 from tests.servers import postgresql_schema
 from tests.suite.processes import processes
 from tests.suites import RunningSuite, is_up, running_suite, until

@@ -16,7 +16,7 @@ from services.audit.settings import Settings
 from shared import logs
 from shared.auth import PrivateKey
 from shared.bus import topology
-from shared.bus.wire import EventSigner
+from shared.bus.wire import EventSigner, EventVerifier, Received
 from shared.database import Database
 from shared.http.operations import Check
 from shared.relay import Relay
@@ -43,6 +43,22 @@ def ledger() -> int:
     app = create_celery(settings.broker_url.get_secret_value(), "audit")
     audit.register(app, settings)
     return run(app, operations=_operations())
+
+
+def clumsy() -> int:
+    """Be a worker of the ledger that fails on the second event, and loses the third one's text."""
+    verify = EventVerifier.verify
+
+    def failing(self: EventVerifier, body: bytes) -> Received:
+        event = verify(self, body)
+        if event.number == 2:
+            raise RuntimeError("this code is wrong")
+        if event.number == 3:
+            object.__setattr__(event, "text", None)
+        return event
+
+    EventVerifier.verify = failing  # type: ignore[method-assign]
+    return ledger()
 
 
 def recorder() -> int:
@@ -106,4 +122,5 @@ def terminate(process: subprocess.Popen[bytes], within: float = 10.0) -> int:
 
 if __name__ == "__main__":
     logs.configure(sys.argv[1], "WARNING")
-    sys.exit({"relay": relay, "ledger": ledger, "recorder": recorder}[sys.argv[1]]())
+    roles = {"relay": relay, "ledger": ledger, "clumsy": clumsy, "recorder": recorder}
+    sys.exit(roles[sys.argv[1]]())

@@ -1,5 +1,6 @@
 """The embedded broker, started as the suite starts it: nothing it has confirmed is ever lost."""
 
+import socket
 import subprocess
 from pathlib import Path
 
@@ -12,7 +13,7 @@ class Valkey:
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
-        self._port: int | None = None
+        self._port = _free_port()
         self._server: ValkeyServer | None = None
         self.start()
 
@@ -30,7 +31,6 @@ class Valkey:
             config={"appendonly": "yes", "appendfsync": "always"},
         )
         self._server.start()
-        self._port = self._server.port
 
     def kill(self) -> None:
         """Kill the server as a crash would."""
@@ -46,3 +46,10 @@ class Valkey:
         """Forget everything."""
         with redis.Redis.from_url(self.url) as client:
             client.flushall()
+
+
+def _free_port() -> int:
+    """Return a port that nobody listens at; the server's own choice is that of its neighbours."""
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port: int = free.getsockname()[1]
+        return port

@@ -38,8 +38,8 @@ class Intake:
         self._work = work
         self._hub: Any = None
         self._waiting: list[tuple[Message, Fact]] = []
-        self._last: Message | None = None  # of the batch that is being written
-        self._writing: Future[None] | None = None
+        self._batch: list[tuple[Message, Fact]] = []  # that is being written
+        self._writing: Future[list[Fact]] | None = None
         self._timer: Timer | None = None
         self._due = False  # the time to gather is over, but the last batch is still being written
 
@@ -59,11 +59,11 @@ class Intake:
         """Wait for the batch that is being written, and acknowledge it."""
         if self._writing is not None:
             try:
-                self._writing.result(STOP_WITHIN)
+                bad = self._writing.result(STOP_WITHIN)
             except Exception:  # then the broker keeps it for the next worker
                 log.warning("batch_given_back")
             else:
-                self._acknowledge()
+                self._acknowledge(bad)
         self.forget()
 
     def forget(self) -> None:
@@ -75,9 +75,9 @@ class Intake:
             self._timer.cancel()
         if self._writing is not None:
             self._writing.cancel()
-        self._writing = self._timer = self._last = None
+        self._writing = self._timer = None
         self._due = False
-        self._waiting = []
+        self._batch, self._waiting = [], []
 
     def _receive(self, message: Message) -> None:
         body: Any = message.body
@@ -99,29 +99,34 @@ class Intake:
         self._due = self._writing is not None
         if self._due or not self._waiting:
             return
-        batch, self._waiting = self._waiting[:BATCH], self._waiting[BATCH:]
-        self._last = batch[-1][0]
-        writing = self._work.submit(self._writer.write([fact for _, fact in batch]))
+        self._batch, self._waiting = self._waiting[:BATCH], self._waiting[BATCH:]
+        writing = self._work.submit(self._writer.write([fact for _, fact in self._batch]))
         self._writing = writing
         writing.add_done_callback(lambda future: self._hub.call_soon(partial(self._settle, future)))
 
-    def _settle(self, writing: "Future[None]") -> None:
+    def _settle(self, writing: "Future[list[Fact]]") -> None:
         """Acknowledge what has been written, and go on with what came meanwhile."""
         if writing is not self._writing:
             return  # the connection that brought the batch is gone
         self._writing = None
         if not writing.cancelled() and writing.exception() is None:
-            self._acknowledge()
+            self._acknowledge(writing.result())
         if self._due or len(self._waiting) >= BATCH:
             self._write()
 
-    def _acknowledge(self) -> None:
-        """Tell the broker that the batch is in the ledger.
+    def _acknowledge(self, bad: list[Fact]) -> None:
+        """Tell the broker that the batch is in the ledger, but for what is `bad`.
 
-        Everything before its last message is settled by now: written, or refused on arrival.
+        Everything before the batch is settled by now: written, or refused on arrival.
         """
-        if self._last is not None:
-            self._last.ack(multiple=True)
+        if not bad:
+            self._batch[-1][0].ack(multiple=True)
+            return
+        for message, fact in self._batch:
+            if fact in bad:
+                self._refuse(message, Flaw.UNSTORABLE)
+            else:
+                message.ack()
 
     def _refuse(self, message: Message, flaw: Flaw) -> None:
         """Send `message` to the dead letters, where RabbitMQ's own queue arguments say."""

@@ -22,11 +22,14 @@ class Sorter:
         self._verifier = verifier
 
     def judge(self, body: bytes) -> Fact | Flaw:
-        """Return the fact in a message, or what is wrong with it."""
+        """Return the fact in a message, or what is wrong with it. It never raises."""
         try:
             event = self._verifier.verify(body)
         except Refused as refusal:
             return refusal.flaw
+        except Exception:  # whatever it is, the messages behind this one must not wait for it
+            log.exception("event_not_judged")
+            return Flaw.UNEXPECTED
         return Fact(
             id=event.id,
             type=event.type,

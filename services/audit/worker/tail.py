@@ -75,8 +75,8 @@ class Tail:
         if messages:
             verdicts = [self._sorter.judge(_body(message)) for message in reversed(messages)]
             facts = [verdict for verdict in verdicts if isinstance(verdict, Fact)]
-            if facts:
-                await self._writer.write(facts)
+            bad = await self._writer.write(facts) if facts else []
+            verdicts = [Flaw.UNSTORABLE if verdict in bad else verdict for verdict in verdicts]
             await self._remove(client, messages, verdicts)
         return len(messages)
 

@@ -8,7 +8,7 @@ from prometheus_client import Counter, Gauge
 
 from services.audit.domain import Fact
 from services.audit.flows import Ledger
-from shared.errors import Unavailable
+from shared.errors import Conflict, Malformed, Unavailable
 
 BATCH = 500  # events written at once
 GATHER = 0.05  # seconds that the first event of a batch waits for others
@@ -30,12 +30,28 @@ class Writer:
     def __init__(self, ledger: Ledger) -> None:
         self._ledger = ledger
 
-    async def write(self, facts: Sequence[Fact]) -> None:
-        """Return when all of `facts` are in the ledger. While it is away, they are held."""
+    async def write(self, facts: Sequence[Fact]) -> list[Fact]:
+        """Return when `facts` are in the ledger, but for those returned, which it cannot hold.
+
+        While it is away, they are held.
+        """
+        try:
+            await self._enter(facts)
+        except (Malformed, Conflict) as error:
+            if len(facts) == 1:
+                log.error("event_not_storable", id=facts[0].id, reason=error.detail)  # noqa: TRY400
+                return list(facts)
+            # One of them spoils the batch; the others must not be lost with it, nor wait for it.
+            return [bad for fact in facts for bad in await self.write([fact])]
+        return []
+
+    async def _enter(self, facts: Sequence[Fact]) -> None:
         pause = FIRST_PAUSE
         while True:
             try:
                 fresh = await self._ledger.enter(facts)
+            except (Malformed, Conflict):
+                raise
             except Unavailable as error:
                 if pause == FIRST_PAUSE:
                     log.warning("ledger_away", events=len(facts), reason=error.detail)

@@ -1,9 +1,8 @@
 """`auth/…`: signing up, logging in stage by stage, reauthenticating, logging out."""
 
-from services.session.api.edge import Call, Invalid, Routes
+from services.session.api.edge import Call, Routes
 from services.session.api.fields import CODE, EMAIL, KEY, PASSWORD
 from services.session.domain.access import Access
-from services.session.domain.passwords import password_faults
 from services.session.flows.outcomes import Outcome, Standing
 
 routes = Routes()
@@ -25,11 +24,9 @@ async def log_out(call: Call) -> Outcome:
 async def sign_up(call: Call) -> Outcome:
     """Sign up with e-mail and password."""
     values, faults = call.read()
-    if "password" in values:  # all that is wrong is told at once
-        faults += password_faults(values["password"], email=values.get("email"))
-    if faults:
-        raise Invalid(faults)
-    return await call.flows.signup.sign_up(call.visit, values["email"], values["password"])
+    return await call.flows.signup.sign_up(
+        call.visit, values.get("email"), values.get("password"), faults=faults
+    )
 
 
 @routes.post("/auth/login", access=Access.LOGGED_OUT, takes=(EMAIL, PASSWORD))

@@ -56,25 +56,6 @@ class Cookie:
             samesite=self.samesite,
         )
 
-    def problems(self) -> list[str]:
-        """Return, in plain sentences, why browsers would drop this cookie."""
-        found = []
-        if self.name.startswith("__Host-") and (
-            not self.secure or self.domain is not None or self.path != "/"
-        ):
-            found.append(
-                f"The cookie {self.name} must be secure, have the path / and no domain, "
-                "or browsers refuse it."
-            )
-        if self.name.startswith("__Secure-") and not self.secure:
-            found.append(f"The cookie {self.name} must be secure, or browsers refuse it.")
-        if self.samesite == "none" and not self.secure:
-            found.append(
-                f"The cookie {self.name} is not secure, so its SameSite cannot be None: "
-                "browsers refuse it."
-            )
-        return found
-
 
 def origin_of(url: str) -> str | None:
     """Return the origin (RFC 6454) of a URL as browsers write it, or None if it has none."""

@@ -3,7 +3,6 @@
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
-from urllib.parse import urlsplit
 
 from fastapi import FastAPI
 from starlette.exceptions import HTTPException
@@ -23,12 +22,11 @@ from services.session.api.hosts import AllowedHosts
 from services.session.api.openapi import STANDING, Answers, describe
 from services.session.domain.access import Access
 from services.session.domain.faults import Fault
-from services.session.domain.hosts import is_loopback
 from services.session.domain.sessions import Client
 from services.session.flows import Flows
 from services.session.flows.outcomes import Gone, LoginNeeded, Outcome, Standing, Visit
 from shared import context
-from shared.errors import CountersignError, Malformed
+from shared.errors import Malformed, Mistake
 from shared.http import describe as describe_error
 from shared.http import parse_json
 
@@ -42,7 +40,6 @@ class EdgeSettings:
 
     `trusted_origins` are origins of pages besides that of `public_url`; `csrf_header` is a header's
     name, in lower case; `client_ip_header` and `trusted_proxy_count` as in `client_address`.
-    In `development` there may be a page with everybody's mails.
     """
 
     public_url: str
@@ -54,7 +51,6 @@ class EdgeSettings:
     csrf_header: str = "x-csrftoken"
     trusted_proxy_count: int = 0
     client_ip_header: str | None = None
-    development: bool = False
 
     @cached_property
     def origins(self) -> frozenset[str]:
@@ -66,23 +62,6 @@ class EdgeSettings:
     def secure(self) -> bool:
         """Whether people reach the service by HTTPS, whatever a proxy makes of it."""
         return self.public_url.lower().startswith("https://")
-
-    def problems(self) -> list[str]:
-        """Return, in plain sentences, what cannot work."""
-        found = [*self.session_cookie.problems(), *self.csrf_cookie.problems()]
-        if origin_of(self.public_url) is None:
-            found.append("PUBLIC_URL must be an http or https URL with a host.")
-        elif self.development and not is_loopback(urlsplit(self.public_url).hostname or ""):
-            found.append(
-                "COUNTERSIGN_DEVELOPMENT needs a PUBLIC_URL on this machine, such as "
-                "http://localhost:8000: whoever reads the inbox page can become anyone."
-            )
-        found += [
-            f"CSRF_TRUSTED_ORIGINS has {origin!r}, which is not scheme://host[:port]."
-            for origin in self.trusted_origins
-            if origin_of(origin) != origin or "*" in origin
-        ]
-        return found
 
 
 class Invalid(Exception):
@@ -234,7 +213,7 @@ class AppEdge:
         """Return the answer to a request for `route`; see `serve` for the order of things."""
         try:
             _, outcome = await self.serve(request, route, request.headers.get(TOKEN_HEADER))
-        except (CountersignError, Invalid) as error:
+        except (Mistake, Invalid) as error:
             return self.failed(request, error)
         token = outcome.token if isinstance(outcome, Standing) else None
         return envelope.render(outcome, token=token)
@@ -267,8 +246,11 @@ class AppEdge:
         )
         return visit, await route.handler(call)
 
-    def failed(self, request: Request, error: CountersignError | Invalid) -> Response:
-        """Return the answer to what was raised on the way."""
+    def failed(self, request: Request, error: Mistake | Invalid) -> Response:
+        """Return the answer to a mistake of the caller's.
+
+        What is our own fault is caught, logged and told by the edge that all services share.
+        """
         if isinstance(error, Invalid):
             return envelope.refused(error.faults)
         if isinstance(error, Gone):
@@ -296,7 +278,7 @@ class BrowserEdge(AppEdge):
         token = request.cookies.get(settings.session_cookie.name)
         try:
             visit, outcome = await self.serve(request, route, token)
-        except (CountersignError, Invalid) as error:
+        except (Mistake, Invalid) as error:
             response = self.failed(request, error)
             self._keep_csrf(response, kept)
             return response

@@ -27,11 +27,13 @@ STAGE_OF = {
 
 
 def allows(access: Access, *, authenticated: bool, pending: Stage | None) -> bool:
-    """Tell whether a session in that state may go on. Fails closed."""
-    if access is Access.ANYONE:
+    """Tell whether a session in that state may go on. Fails closed.
+
+    What is only for those who are logged out lets all pass: its flow refuses those who are logged
+    in once what was typed has been looked at, which is the order that clients know.
+    """
+    if access in (Access.ANYONE, Access.LOGGED_OUT):
         return True
-    if access is Access.LOGGED_OUT:
-        return not authenticated
     if access is Access.LOGGED_IN:
         return authenticated and pending is None
     return not authenticated and pending is not None and pending is access.stage

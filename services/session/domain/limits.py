@@ -1,4 +1,9 @@
-"""How often a proof may fail, and what happens then."""
+"""How often a proof may fail, and what happens then.
+
+The second factor rests for ever after LAST_FAILURE failures in a row, until it is reset: by binding
+it anew (NIST SP 800-63B-4 section 3.2.2). Whoever is logged in and proves themselves by password
+removes the authenticators, and the count starts again with the last of them.
+"""
 
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta

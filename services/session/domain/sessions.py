@@ -30,7 +30,6 @@ class Account:
     session_epoch: int
     disabled: bool
     register: Register
-    mfa_failures: int
     mfa_rests_until: datetime
 
     @property

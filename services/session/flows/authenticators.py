@@ -51,15 +51,16 @@ class AuthenticatorsFlow:
 
     async def list(self, visit: Visit) -> Outcome:
         """Show what the register holds: no factor is asked, and none needs to be up."""
-        if visit.account is None or not visit.authenticated:
+        if visit.logged_in is None:
             return LoginNeeded(visit)
-        return Shown([_entry_json(entry) for entry in visit.account.register.entries])
+        _, account = visit.logged_in
+        return Shown([_entry_json(entry) for entry in account.register.entries])
 
     async def show_totp(self, visit: Visit) -> Outcome:
         """Show the authenticator, or begin an enrolment: 404, with a new secret to be typed off."""
-        session, account = visit.session, visit.account
-        if session is None or account is None or not visit.authenticated:
+        if visit.logged_in is None:
             return LoginNeeded(visit)
+        session, account = visit.logged_in
         for entry in account.register.of_type(TOTP):
             return Shown(_entry_json(entry))
         if not account.email_verified:
@@ -81,9 +82,9 @@ class AuthenticatorsFlow:
         login: whoever has the session and not the phone may not guess here either. It does not
         outlive its session: a logout, or a change that ends sessions, stops it on its way.
         """
-        session, account = visit.session, visit.account
-        if session is None or account is None or not visit.authenticated:
+        if visit.logged_in is None:
             return LoginNeeded(visit)
+        session, account = visit.logged_in
         if not self._is_recent(session):
             return ReauthenticationNeeded(visit)
         account = await self._registrar.settled(account)
@@ -111,9 +112,9 @@ class AuthenticatorsFlow:
 
     async def deactivate_totp(self, visit: Visit) -> Outcome:
         """Remove the authenticator, if there is one."""
-        session, account = visit.session, visit.account
-        if session is None or account is None or not visit.authenticated:
+        if visit.logged_in is None:
             return LoginNeeded(visit)
+        session, account = visit.logged_in
         if account.register.of_type(TOTP) and not self._is_recent(session):
             return ReauthenticationNeeded(visit)
         if account.register.pending is not None:

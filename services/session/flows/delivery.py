@@ -6,10 +6,12 @@ from email.message import EmailMessage
 
 import structlog
 
+from services.session.domain.mails import Mail, MailKind
 from services.session.events import MailGivenUp
 from services.session.gateway.letters import compose
 from services.session.gateway.postbox import Postbox, Undeliverable
 from services.session.store import DueMail, MailStore
+from shared.cipher import CannotOpen
 from shared.clock import Clock
 from shared.errors import Unavailable
 
@@ -36,52 +38,75 @@ class Delivery:
         self._public_url = public_url
 
     async def deliver_due(self) -> None:
-        """Send all mails that are due now. One that fails is due again after a pause."""
-        async with asyncio.TaskGroup() as group:
-            for _ in range(AT_ONCE):
-                group.create_task(self._deliver_one_by_one())
+        """Send all mails that are due now. One that fails is due again after a pause.
 
-    async def _deliver_one_by_one(self) -> None:
-        while due := await self._mails.take(self._clock(), LEASE):
+        With none due this is a single statement.
+        """
+        first = await self._take()
+        if first is None:
+            return
+        async with asyncio.TaskGroup() as group:
+            group.create_task(self._deliver_from(first))
+            for _ in range(AT_ONCE - 1):
+                group.create_task(self._deliver_from(None))
+
+    async def _take(self) -> DueMail | None:
+        return await self._mails.take(self._clock(), LEASE)
+
+    async def _deliver_from(self, first: DueMail | None) -> None:
+        """Deliver mails one by one, `first` before all others."""
+        due = first or await self._take()
+        while due is not None:
             await self._deliver(due)
+            due = await self._take()
 
     async def _deliver(self, due: DueMail) -> None:
-        about = {"mail": due.mail.id, "kind": due.mail.kind.value, "attempts": due.attempts}
+        about = {"mail": due.id, "attempts": due.attempts}
+        try:
+            mail = self._mails.open(due)
+        except CannotOpen as error:  # nor will it ever, without the key that sealed it
+            log.warning("mail_given_up", reason=error.detail, **about)
+            await self._give_up(due, kind=None)
+            return
+        await self._send(due, mail)
+
+    async def _send(self, due: DueMail, mail: Mail) -> None:
+        about = {"mail": due.id, "kind": mail.kind.value, "attempts": due.attempts}
         try:
             async with asyncio.timeout(WITHIN.total_seconds()):
-                await self._postbox.deliver(self._compose(due))
+                await self._postbox.deliver(self._compose(due, mail))
         except Undeliverable as error:
             log.warning("mail_given_up", reason=error.detail, **about)
-            await self._give_up(due)
+            await self._give_up(due, mail.kind)
         except Unavailable as error:
             log.warning("mail_not_sent", reason=error.detail, **about)
-            await self._try_later(due)
+            await self._try_later(due, mail.kind)
         except Exception:  # whatever it is, it must not keep the other mails from going out
             log.exception("mail_not_sent", **about)
-            await self._try_later(due)
+            await self._try_later(due, mail.kind)
         else:
             # Dying here means that the mail is sent again, with the same Message-ID.
-            await self._mails.sent(due.mail.id)
+            await self._mails.sent(due.id)
 
-    def _compose(self, due: DueMail) -> EmailMessage:
+    def _compose(self, due: DueMail, mail: Mail) -> EmailMessage:
         return compose(
-            due.mail,
+            mail,
             sender=self._sender,
             public_url=self._public_url,
-            message_id=due.message_id,
+            message_id=due.id,
             written_at=due.created_at,
         )
 
-    async def _try_later(self, due: DueMail) -> None:
+    async def _try_later(self, due: DueMail, kind: MailKind) -> None:
         now = self._clock()
         if now - due.created_at >= KEEP_TRYING:
-            await self._give_up(due)
+            await self._give_up(due, kind)
             return
-        await self._mails.put_back(due.mail.id, now + pause_after(due.attempts))
+        await self._mails.put_back(due.id, now + pause_after(due.attempts))
 
-    async def _give_up(self, due: DueMail) -> None:
-        event = MailGivenUp(user_id=None, kind=due.mail.kind.value, attempts=due.attempts)
-        await self._mails.give_up(due.mail.id, event)
+    async def _give_up(self, due: DueMail, kind: MailKind | None) -> None:
+        event = MailGivenUp(user_id=None, kind=kind, attempts=due.attempts)
+        await self._mails.give_up(due.id, event)
 
 
 def pause_after(attempts: int) -> timedelta:

@@ -101,13 +101,7 @@ class Engine:
         session = self._session(visit, login, stage, now)
         token = new_token()
         write = self._store.open_session if visit.session is None else self._store.move_session
-        place = write(
-            session,
-            hash_token(token),
-            ip=visit.address,
-            user_agent=visit.user_agent,
-            now=now,
-        )
+        place = write(session, hash_token(token), ip=visit.address, user_agent=visit.user_agent)
         return Move(session=session, stage=stage, token=token, steps=(*condition, place, *steps))
 
     def is_code(self, login: Login, text: str) -> bool:

@@ -8,12 +8,12 @@ from typing import TypeVar
 from services.session.domain.faults import Fault
 from services.session.domain.sessions import Account, Client, Session, pending_stage
 from services.session.domain.stages import Stage
-from shared.errors import CountersignError
+from shared.errors import Mistake
 
 T = TypeVar("T")
 
 
-class Gone(CountersignError):
+class Gone(Mistake):
     """The session that was named is not there, or no more."""
 
     code = "gone"
@@ -37,6 +37,13 @@ class Visit:
         """Whether somebody is logged in."""
         session = self.session
         return session is not None and session.authenticated_at is not None
+
+    @property
+    def logged_in(self) -> tuple[Session, Account] | None:
+        """The session and the account of who is logged in, or None."""
+        if self.session is None or self.account is None or not self.authenticated:
+            return None
+        return self.session, self.account
 
     @property
     def pending(self) -> Stage | None:

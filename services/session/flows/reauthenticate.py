@@ -49,9 +49,9 @@ class ReauthenticateFlow:
 
         Over the limit nothing is judged, and nothing hashed.
         """
-        session, account = visit.session, visit.account
-        if not visit.authenticated or session is None or account is None:
+        if visit.logged_in is None:
             return LoginNeeded(visit)
+        session, account = visit.logged_in
         known = await self._store.find_by_address(account.email, visit.address, self._clock())
         if known.limited:
             return await self._limited(account)
@@ -69,9 +69,9 @@ class ReauthenticateFlow:
 
     async def by_code(self, visit: Visit, code: str) -> Outcome:
         """Reauthenticate by a code of an authenticator. Failures count like those of a login."""
-        session, account = visit.session, visit.account
-        if not visit.authenticated or session is None or account is None:
+        if visit.logged_in is None:
             return LoginNeeded(visit)
+        session, account = visit.logged_in
         account = await self._registrar.settled(account)
         judged = await self._second_factor.judge(
             account, code, session_id=session.id, purpose=REAUTHENTICATION
@@ -101,11 +101,7 @@ class ReauthenticateFlow:
         write = self._store.change_session(changed)
         if token is not None:
             write = self._store.move_session(
-                changed,
-                hash_token(token),
-                ip=visit.address,
-                user_agent=visit.user_agent,
-                now=self._clock(),
+                changed, hash_token(token), ip=visit.address, user_agent=visit.user_agent
             )
         event = Reauthenticated(
             user_id=account.id, method=method.kind.value, authenticator_id=method.id

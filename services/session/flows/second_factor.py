@@ -11,7 +11,7 @@ from services.session.events import SecondFactorFailed, SecondFactorLimited
 from services.session.store import Store
 from shared.clock import Clock
 from shared.database import Step
-from shared.errors import Malformed
+from shared.errors import Malformed, Unavailable
 from shared.factor import FactorClient
 
 CODE_FACTORS = ("totp",)
@@ -41,13 +41,17 @@ class SecondFactor:
         """Have `code` judged by the factors of the account, and by registered authenticators only.
 
         While the second factor rests no factor is asked, so that no good code is spent. A failure
-        is counted by the write whose outcome decides what is said of it.
+        is counted by the write whose outcome decides what is said of it. Raises Unavailable, and
+        counts nothing, if a factor that the person has is not configured here: a code of it could
+        not be told from a wrong one.
         """
         if self._clock() < account.mfa_rests_until:
             return await self.limited(account.id, purpose)
+        if unknown := sorted(set(account.register.types) - self._factors.keys()):
+            raise Unavailable(f"No factor of type {unknown[0]} is configured.")
         for factor in CODE_FACTORS:
             entries = account.register.of_type(factor)
-            if not entries or factor not in self._factors:
+            if not entries:
                 continue
             try:
                 verification = await self._factors[factor].verify(

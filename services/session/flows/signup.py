@@ -1,7 +1,9 @@
 """Signing up with e-mail and password."""
 
+from collections.abc import Sequence
 from dataclasses import replace
 
+from services.session.domain.faults import Fault
 from services.session.domain.limits import SIGNUPS_PER_ADDRESS
 from services.session.domain.mails import MailKind
 from services.session.domain.passwords import password_faults
@@ -26,16 +28,25 @@ class SignupFlow:
         self._hasher = hasher
         self._clock = clock
 
-    async def sign_up(self, visit: Visit, email: str, password: str) -> Outcome:
+    async def sign_up(
+        self,
+        visit: Visit,
+        email: str | None,
+        password: str | None,
+        *,
+        faults: Sequence[Fault] = (),
+    ) -> Outcome:
         """Make an account and begin its login, which waits for the code that is mailed.
 
         `email` is canonical. If it is taken, the same work is done and the same answer given, the
         login leads nowhere, and the owner of the address is told by mail. One read and one write;
         over the limit of the origin nothing is hashed.
+        `faults` are those of what could not be read, and is None here; what is wrong with the
+        password is told along with them.
         """
-        faults = password_faults(password, email=email)
-        if faults:
-            return Refused(tuple(faults))
+        weak = password_faults(password, email=email) if password else ()
+        if faults or weak or email is None or password is None:
+            return Refused((*faults, *weak))
         if visit.authenticated:
             return Misfit()
         known = await self._store.find_by_address(email, visit.address, self._clock())

@@ -50,14 +50,8 @@ class Visits:
         return visit
 
     def admit(self, visit: Visit, access: Access) -> Outcome | None:
-        """Return None if `visit` may go on, or what to answer instead.
-
-        What is only for those who are logged out passes here: the flow refuses it, once what was
-        typed has been looked at, which is the order that clients know.
-        """
-        if access is Access.LOGGED_OUT or allows(
-            access, authenticated=visit.authenticated, pending=visit.pending
-        ):
+        """Return None if `visit` may go on, or what to answer instead."""
+        if allows(access, authenticated=visit.authenticated, pending=visit.pending):
             return None
         match access:
             case Access.VERIFY_EMAIL:

@@ -1,7 +1,7 @@
 """Mails that are due: sealed rows, taken by one worker at a time and sent at least once."""
 
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
 from services.session.domain.mails import Mail, MailKind
@@ -14,10 +14,10 @@ from shared.event import Event
 
 @dataclass(frozen=True, kw_only=True)
 class DueMail:
-    """A mail to be sent now. `message_id` is the same at every attempt; `attempts` counts this."""
+    """A mail to be sent now, still sealed. `attempts` counts this one."""
 
-    mail: Mail
-    message_id: str
+    id: str
+    sealed: bytes = field(repr=False)
     attempts: int
     created_at: datetime
 
@@ -44,22 +44,24 @@ class MailStore:
     async def take(self, now: datetime, lease: timedelta) -> DueMail | None:
         """Take the mail that has been due longest, for as long as `lease`. None if none is due.
 
-        Whoever dies holding it leaves it due again. Raises CannotOpen if it was tampered with.
+        Whoever dies holding it leaves it due again.
         """
         row = await self._db.apply(
             step(statements.TAKE_MAIL, now=to_micros(now), next_at=to_micros(now + lease))
         )
         if row is None:
             return None
-        facts = json.loads(self._cipher.open(row.sealed, bound_to=_place(row.id)))
         return DueMail(
-            mail=Mail(
-                id=row.id, kind=MailKind(facts["kind"]), to=facts["to"], facts=facts["facts"]
-            ),
-            message_id=row.id,
+            id=row.id,
+            sealed=row.sealed,
             attempts=row.attempts,
             created_at=from_micros(row.created_at),
         )
+
+    def open(self, due: DueMail) -> Mail:
+        """Return what a mail says. Raises CannotOpen if it was altered, or its key is gone."""
+        facts = json.loads(self._cipher.open(due.sealed, bound_to=_place(due.id)))
+        return Mail(id=due.id, kind=MailKind(facts["kind"]), to=facts["to"], facts=facts["facts"])
 
     async def sent(self, id: str) -> None:
         """Forget a mail that was sent."""

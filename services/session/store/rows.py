@@ -36,7 +36,6 @@ def account_of(row: Row) -> Account | None:
         session_epoch=row.account_epoch,
         disabled=row.disabled_at is not None,
         register=register_of(row.register_number, row.register, row.register_pending),
-        mfa_failures=row.mfa_failures,
         mfa_rests_until=from_micros(row.mfa_rests_until),
     )
 

@@ -62,7 +62,6 @@ ACCOUNT_COLUMNS = (
     users.c.register,
     users.c.register_number,
     users.c.register_pending,
-    users.c.mfa_failures,
     users.c.mfa_rests_until,
     emails.c.address,
     emails.c.verified_at,
@@ -338,6 +337,19 @@ REGISTER_WRITTEN = Statement(
     )
 )
 
+# With the last authenticator goes the count of its failures: the next one is bound anew.
+REGISTER_EMPTIED = Statement(
+    update(users)
+    .where(_same(users.c.id), _same(users.c.register_number))
+    .values(
+        register=literal("[]", users.c.register.type),
+        factor_epoch=users.c.factor_epoch + 1,
+        mfa_failures=literal(0),
+        mfa_rests_until=literal(0, BigInteger()),
+        **_CLEAN,
+    )
+)
+
 FAIL_ACTIVATION = Statement(
     update(users)
     .where(_same(users.c.id), _same(users.c.register_number), _rested())
@@ -365,7 +377,6 @@ UPDATE_SESSION = Statement(
         {
             "version": sessions.c.version + 1,
             "token_hash": _param(sessions.c.token_hash),
-            "last_seen_at": _param(sessions.c.last_seen_at, "now"),
             "ip": _param(sessions.c.ip),
             "user_agent": _param(sessions.c.user_agent),
             **{name: _param(sessions.c[name]) for name in _CHANGING},

@@ -252,7 +252,13 @@ class Store:
         )
 
     def register_written(self, user_id: str, register: Register, *, changed: bool) -> Step:
-        """Write the register clean; refuse if its number is no more."""
+        """Write the register clean; refuse if its number is no more.
+
+        `changed` says that an authenticator is gone. If it was the last, the second factor has no
+        failures any more, and does not rest.
+        """
+        if changed and not register.entries:
+            return step(statements.REGISTER_EMPTIED, id=user_id, register_number=register.number)
         return step(
             statements.REGISTER_WRITTEN,
             id=user_id,
@@ -320,7 +326,7 @@ class Store:
     # Sessions
 
     def open_session(
-        self, session: Session, token_hash: bytes, *, ip: str, user_agent: str, now: datetime
+        self, session: Session, token_hash: bytes, *, ip: str, user_agent: str
     ) -> Step:
         """Insert a session."""
         return step(
@@ -329,14 +335,13 @@ class Store:
             kind=session.client.value,
             token_hash=token_hash,
             created_at=to_micros(session.created_at),
-            last_seen_at=to_micros(now),
             ip=ip,
             user_agent=user_agent,
             **session_columns(session),
         )
 
     def move_session(
-        self, session: Session, token_hash: bytes, *, ip: str, user_agent: str, now: datetime
+        self, session: Session, token_hash: bytes, *, ip: str, user_agent: str
     ) -> Step:
         """Write the next state of a session under a new token; the old one is dead.
 
@@ -346,7 +351,6 @@ class Store:
             statements.UPDATE_SESSION,
             id=session.id,
             token_hash=token_hash,
-            now=to_micros(now),
             ip=ip,
             user_agent=user_agent,
             **session_columns(session),

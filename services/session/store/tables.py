@@ -58,7 +58,6 @@ sessions = Table(
     Column("user_id", Text, nullable=False),
     Column("session_epoch", Integer, nullable=False),
     Column("created_at", BigInteger, nullable=False),
-    Column("last_seen_at", BigInteger, nullable=False),
     Column("expires_at", BigInteger, nullable=False),
     Column("authenticated_at", BigInteger),
     Column("login", Text),

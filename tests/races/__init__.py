@@ -1,0 +1,1 @@
+"""Races between replicas: two processes of session and two of totp, on PostgreSQL."""
