@@ -98,18 +98,10 @@ def odd_public_url(settings: Mapping[str, ServiceSettings]) -> Iterator[str]:
     if session is None:
         return
     parts = urlsplit(str(getattr(session, "public_url", "")))
-    if parts.scheme not in ("http", "https") or not parts.hostname:
-        yield "PUBLIC_URL must be an address such as https://id.example.com."
-        return
     if parts.path not in ("", "/") or parts.query or parts.fragment:
         yield "PUBLIC_URL must end with its host and port: links and origins are made from it."
-    if parts.scheme == "http" and not _is_loopback(parts.hostname):
+    if parts.scheme == "http" and not _is_loopback(parts.hostname or ""):
         yield "PUBLIC_URL is not https: passwords and cookies would travel in the clear."
-    if session.countersign_development and not _is_loopback(parts.hostname):
-        yield (
-            "COUNTERSIGN_DEVELOPMENT is on for a public address: "
-            "whoever finds the inbox page can become anyone."
-        )
 
 
 def hidden_clients(settings: Mapping[str, ServiceSettings]) -> Iterator[str]:

@@ -81,7 +81,7 @@ def test_up_tells_why_it_cannot_listen_at_an_address(
     tmp_path: Path, free_ports: Mapping[str, str], setting: dict[str, str], reason: str
 ) -> None:
     """A person whose address is wrong is not sent to look for another port."""
-    ended = run_apart("up", VAR_DIR=str(tmp_path), **free_ports | setting)
+    ended = run_apart("up", VAR_DIR=str(tmp_path), **{**free_ports, **setting})
 
     assert ended.returncode == 1
     assert reason.format(**free_ports) in ended.stderr

@@ -17,9 +17,7 @@ from services.session.api.browser import (
     new_csrf_token,
     origin_of,
 )
-from services.session.api.edge import EdgeSettings
 from services.session.api.hosts import default_hosts, is_allowed
-from services.session.domain.sessions import Client
 
 TOKEN = "a" * 32
 ORIGIN = "https://login.example.org"

@@ -2,23 +2,28 @@
 
 import asyncio
 from collections import Counter
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
 import pytest
 
+from services.session.domain.limits import FOR_EVER, LAST_FAILURE
 from services.session.domain.sessions import Client
 from services.session.flows.outcomes import Shown, Standing, Throttled
 from services.session.flows.passwords import PasswordHasher
+from shared.clock import from_micros
 from shared.database import Database
 from shared.errors import Unavailable
 from tests.session.house import (
     ADA,
     House,
     Visitor,
+    change_user,
     faults_of,
     make_flows,
     second_replica,
+    unavailable,
 )
 
 RESTS = [5, 10, 20, 40, 80, 160, 320, 640, 1280, 1440, 1440]  # minutes after each failure from 5 on
