@@ -14,7 +14,14 @@ from services.suite import SERVICES
 @pytest.fixture
 def suite(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Suite:
     keys.make(tmp_path / "keys")
-    suite = read(None, {"VAR_DIR": str(tmp_path), "BROKER_URL": "redis://127.0.0.1:1"})
+    suite = read(
+        None,
+        {
+            "VAR_DIR": str(tmp_path),
+            "BROKER_URL": "redis://127.0.0.1:1",
+            "SMTP_URL": "smtp://127.0.0.1:1",
+        },
+    )
     for name, value in suite.variables.items():
         monkeypatch.setenv(name, value)
     return suite
