@@ -19,7 +19,8 @@ from shared.errors import ConfigurationError
 def told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """What every service needs to be told."""
     keys.make(tmp_path / "keys")
-    suite = read(None, {"VAR_DIR": str(tmp_path), "BROKER_URL": "redis://127.0.0.1:1"})
+    servers = {"BROKER_URL": "redis://127.0.0.1:1", "SMTP_URL": "smtp://127.0.0.1:1"}
+    suite = read(None, {"VAR_DIR": str(tmp_path), **servers})
     for name, value in suite.variables.items():
         monkeypatch.setenv(name, value)
 
