@@ -1,5 +1,6 @@
 # syntax=docker/dockerfile:1
-# One image for each service, with only what that service needs: docker build --target totp .
+# One image for each service, with the dependencies of that service alone (the code is one wheel):
+# docker build --target totp .
 
 FROM python:3.13-slim AS base
 ENV PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_NO_CACHE_DIR=1 PYTHONDONTWRITEBYTECODE=1
