@@ -2,6 +2,7 @@
 
 import json
 import math
+import re
 from collections.abc import Awaitable, Callable, Iterable
 from typing import Any, NoReturn, TypeVar
 
@@ -14,6 +15,10 @@ from shared.http.problems import as_malformed
 MAX_DEPTH = 20  # security.md D7: objects and lists within each other
 MAX_INTEGER = 2**63 - 1
 MAX_DIGITS = 20  # a longer integer is not even converted: that takes quadratic time
+
+SUSPICIOUS = re.compile(rf"\\u|[0-9]{{{len(str(MAX_INTEGER))},}}|[0-9][eE]")
+OUT_OF_RANGE = object()
+"""Stands for a number that cannot be taken, until its place in the body is known."""
 
 M = TypeVar("M", bound=BaseModel)
 
@@ -33,12 +38,13 @@ def parse_json(raw: bytes) -> object:
         raise _too_deep() from None
     except ValueError:
         raise Malformed("The body is not JSON.", code="invalid_json") from None
-    # Both searches are rarely needed: UTF-8 has no surrogates and JSON no bare NUL, so only an
-    # escape brings them; and what has few brackets has no depth.
+    # Both searches are rarely needed: what has few brackets has no depth. UTF-8 has no surrogates
+    # and JSON no bare NUL, so only an escape brings them; and a number out of range is long, or
+    # has an exponent.
     if text.count("[") + text.count("{") > MAX_DEPTH:
         _check_depth(value)
-    if "\\u" in text:
-        _check_text(value, ())
+    if SUSPICIOUS.search(text):
+        _check_values(value, ())
     return value
 
 
@@ -76,18 +82,14 @@ def _object(pairs: Iterable[tuple[str, object]]) -> dict[str, object]:
     return members
 
 
-def _integer(text: str) -> int:
+def _integer(text: str) -> object:
     value = int(text) if len(text) <= MAX_DIGITS else MAX_INTEGER + 1
-    if not -MAX_INTEGER - 1 <= value <= MAX_INTEGER:
-        raise _out_of_range()
-    return value
+    return value if -MAX_INTEGER - 1 <= value <= MAX_INTEGER else OUT_OF_RANGE
 
 
-def _real(text: str) -> float:
+def _real(text: str) -> object:
     value = float(text)
-    if not math.isfinite(value):  # 1e999 is an infinity in disguise
-        raise _out_of_range()
-    return value
+    return value if math.isfinite(value) else OUT_OF_RANGE  # 1e999 is an infinity in disguise
 
 
 def _constant(name: str) -> NoReturn:
@@ -109,16 +111,20 @@ def _children(value: object) -> Iterable[object]:
     return value if isinstance(value, list) else ()
 
 
-def _check_text(value: object, place: tuple[str, ...]) -> None:
+def _check_values(value: object, place: tuple[str, ...]) -> None:
+    if value is OUT_OF_RANGE:
+        raise Malformed(
+            "A number is out of range.", code="number_out_of_range", field=".".join(place) or None
+        )
     if isinstance(value, str):
         _check_string(value, place)
     elif isinstance(value, dict):
         for name, child in value.items():
             _check_string(name, place)
-            _check_text(child, (*place, name))
+            _check_values(child, (*place, name))
     elif isinstance(value, list):
         for index, child in enumerate(value):
-            _check_text(child, (*place, str(index)))
+            _check_values(child, (*place, str(index)))
 
 
 def _check_string(text: str, place: tuple[str, ...]) -> None:
@@ -143,10 +149,6 @@ def _safe(name: str) -> str | None:
 
 def _too_deep() -> Malformed:
     return Malformed("The body is nested too deeply.", code="too_deep")
-
-
-def _out_of_range() -> Malformed:
-    return Malformed("A number is out of range.", code="number_out_of_range")
 
 
 DECODER = json.JSONDecoder(
