@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import ssl
 from collections.abc import Callable
 from datetime import timedelta
 from http import HTTPStatus
@@ -204,6 +205,8 @@ class FreshTransport(httpx.AsyncBaseTransport):
     def __init__(self, max_age: float = MAX_AGE, clock: Callable[[], float] = monotonic) -> None:
         self._max_age = max_age
         self._clock = clock
+        # Made once: reading all certificates of the system takes a tenth of a second.
+        self._trust = httpx.create_ssl_context()
         self._generation: _Generation | None = None
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
@@ -233,7 +236,7 @@ class FreshTransport(httpx.AsyncBaseTransport):
         old = self._generation
         if old is not None and now - old.born < self._max_age:
             return old
-        present = self._generation = _Generation(now)
+        present = self._generation = _Generation(now, self._trust)
         if old is not None:
             await old.retire()
         return present
@@ -242,9 +245,9 @@ class FreshTransport(httpx.AsyncBaseTransport):
 class _Generation:
     """Connections that were opened within the same minute."""
 
-    def __init__(self, born: float) -> None:
+    def __init__(self, born: float, trust: ssl.SSLContext) -> None:
         self.born = born
-        self.transport = AiohttpTransport(client=_new_session)
+        self.transport = AiohttpTransport(verify=trust, client=lambda: _new_session(trust))
         self.in_flight = 0
         self._retired = False
 
@@ -257,9 +260,9 @@ class _Generation:
             await self.transport.aclose()
 
 
-def _new_session() -> aiohttp.ClientSession:
+def _new_session(trust: ssl.SSLContext) -> aiohttp.ClientSession:
     connector = aiohttp.TCPConnector(
-        limit=MAX_CONNECTIONS, keepalive_timeout=KEEP_ALIVE, ttl_dns_cache=NAMES_KEPT
+        limit=MAX_CONNECTIONS, keepalive_timeout=KEEP_ALIVE, ttl_dns_cache=NAMES_KEPT, ssl=trust
     )
     return aiohttp.ClientSession(
         connector=connector, cookie_jar=aiohttp.DummyCookieJar(), auto_decompress=False
