@@ -12,7 +12,7 @@ from shared.database import Database
 from shared.http import Check, closing, create_service
 from shared.settings import load
 
-READERS = frozenset({"operator", "session"})
+READERS = frozenset({"operator"})
 
 
 def create_app(settings: Settings | None = None, clock: Clock = utc_now) -> FastAPI:
