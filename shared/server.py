@@ -161,14 +161,12 @@ def _config(listener: Listener) -> uvicorn.Config:
 
 def _bind_all(listeners: tuple[Listener, ...]) -> list[socket.socket]:
     sockets: list[socket.socket] = []
-    problems = []
+    problems: list[str] = []
     for listener in listeners:
         try:
-            sockets.append(_bind(listener.host, listener.port))
-        except OSError as error:
-            reason = os.strerror(error.errno or 0).lower()
-            place = f"{listener.host}:{listener.port}"
-            problems.append(f"Cannot listen at {place}: {reason}.")
+            sockets.append(bind(listener.host, listener.port))
+        except ConfigurationError as error:
+            problems += error.problems
     if problems:
         for bound in sockets:
             bound.close()
@@ -176,8 +174,16 @@ def _bind_all(listeners: tuple[Listener, ...]) -> list[socket.socket]:
     return sockets
 
 
-def _bind(host: str, port: int) -> socket.socket:
+def bind(host: str, port: int) -> socket.socket:
+    """Return a socket that listens there. Raises ConfigurationError with the system's reason."""
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    bound = socket.create_server((host, port), family=family, backlog=BACKLOG)
-    bound.setblocking(False)
-    return bound
+    try:
+        bound = socket.create_server((host, port), family=family, backlog=BACKLOG)
+    except socket.gaierror as error:
+        reason = str(error.strerror)
+    except OSError as error:
+        reason = os.strerror(error.errno or 0)  # without what Python adds to it
+    else:
+        bound.setblocking(False)
+        return bound
+    raise ConfigurationError([f"Cannot listen at {host}:{port}: {reason.lower()}."])

@@ -33,7 +33,7 @@ from shared.bus.topology import register_serializer, transport_options
 from shared.errors import Unavailable
 from shared.http.operations import Check, create_operations
 from shared.http.protocol import BoundedProtocol
-from shared.server import on_parent_gone
+from shared.server import bind, on_parent_gone
 
 FIRST_PAUSE = 0.5  # seconds before a failed job starts again; doubles with each failure in a row
 LONGEST_PAUSE = 30.0  # seconds
@@ -286,13 +286,11 @@ def run(app: Celery, *, operations: tuple[str, int] | None = None) -> int:
     `operations` is the host and port at which health, readiness and metrics are served. To be
     called on the main thread, with logging set up.
     """
-    app.set_current()  # tasks are decoded by the settings of the current app, whoever's they are
     work = background(app)
     if operations is not None:
-        family = socket.AF_INET6 if ":" in operations[0] else socket.AF_INET
-        # Here, where a port in use can still be told.
-        listener = socket.create_server(operations, family=family)
+        listener = bind(*operations)  # here, where a port in use can still be told
         work.forever(partial(_serve_operations, listener, app.main, work.checks), "operations")
+    app.set_current()  # tasks are decoded by the settings of the current app, whoever's they are
     controller: Any = WorkController(
         app=app, without_mingle=True, without_gossip=True, without_heartbeat=True
     )

@@ -4,6 +4,7 @@ import asyncio
 import json
 import os
 import signal
+import socket
 import subprocess
 import threading
 import time
@@ -19,7 +20,7 @@ from structlog.testing import capture_logs
 from shared import worker
 from shared.bus import topology
 from shared.bus.publisher import Outgoing, Publisher
-from shared.errors import Unavailable
+from shared.errors import ConfigurationError, Unavailable
 from shared.migrations import migrate
 from shared.server import PARENT_FD
 from shared.worker import Background, background, create_celery
@@ -302,3 +303,12 @@ def test_a_celery_task_gets_the_event_as_its_argument(broker_url: str, tmp_path:
 
     event = json.loads(record.read_text().splitlines()[0])
     assert event == json.loads(trail.signed())
+
+
+def test_a_worker_says_where_it_cannot_listen() -> None:
+    """Or it would be started again for ever, each time with a traceback."""
+    app = create_celery("redis://127.0.0.1:1", "demo")
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        place = taken.getsockname()
+        with pytest.raises(ConfigurationError, match="address already in use"):
+            worker.run(app, operations=place)
