@@ -28,7 +28,7 @@ from services.session.flows import (
     build_mails,
     build_sweeps,
 )
-from services.session.flows.outcomes import Outcome, Shown, Standing, Visit
+from services.session.flows.outcomes import Enrolled, NotEnrolled, Outcome, Standing, Visit
 from services.session.store import Store
 from services.session.store.tables import outbox, sessions, users
 from services.totp.main import create_app as create_totp
@@ -301,8 +301,8 @@ class Visitor:
 
     async def show_totp(self) -> Outcome:
         outcome = await self.house.flows.authenticators.show_totp(await self.visit())
-        if isinstance(outcome, Shown) and outcome.meta:
-            self.secret = str(outcome.meta["secret"])
+        if isinstance(outcome, NotEnrolled):
+            self.secret = str(outcome.display["secret"])
         return outcome
 
     async def activate(self, code: str) -> Outcome:
@@ -336,7 +336,7 @@ class Visitor:
         await self.reauthenticate()
         await self.show_totp()
         outcome = await self.activate(self.otp())
-        assert isinstance(outcome, Shown)
+        assert isinstance(outcome, Enrolled)
         self.house.clock.turn(seconds=30)
         return self
 
@@ -444,6 +444,12 @@ def counted(source: str = "session") -> dict[str, float]:
             ("commit", "commits", {"source": source}),
         )
     }
+
+
+def kinds(standing: Standing) -> list[str]:
+    """Return by what means the person of a session has proved who they are."""
+    session = standing.visit.session
+    return [method.kind.value for method in session.methods] if session else []
 
 
 def faults_of(outcome: Outcome) -> list[str]:

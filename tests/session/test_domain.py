@@ -192,15 +192,6 @@ def test_a_login_of_another_account_does_not_count() -> None:
 # Methods
 
 
-def test_methods_are_told_in_the_shape_of_the_contract() -> None:
-    at = NOW.timestamp()
-    again = replace(PASSWORD, email=None, reauthenticated=True)
-
-    assert PASSWORD.as_json() == {"method": "password", "at": at, "email": "ada@example.org"}
-    assert OTP.as_json() == {"method": "mfa", "at": at, "id": "a1", "type": "totp"}
-    assert again.as_json() == {"method": "password", "at": at, "reauthenticated": True}
-
-
 @pytest.mark.parametrize(
     ("methods", "references", "level"),
     [

@@ -3,13 +3,15 @@
 from dataclasses import replace
 
 from services.session.flows.outcomes import (
+    Authenticators,
+    Enrolled,
     Misfit,
     ReauthenticationNeeded,
     Refused,
-    Shown,
+    Removed,
     Standing,
 )
-from tests.session.house import ADA, House, faults_of
+from tests.session.house import ADA, House, faults_of, kinds
 
 
 def standing(outcome: object) -> Standing:
@@ -24,12 +26,13 @@ async def test_a_person_signs_up_protects_the_account_and_logs_in(house: House) 
 
     verified = standing(await ada.verify(await house.code()))
     assert verified.visit.authenticated
-    assert verified.visit.user_json()["email"] == ADA
-    assert verified.visit.methods_json() == []
+    assert verified.visit.account is not None
+    assert verified.visit.account.email == ADA
+    assert kinds(verified) == []
 
     await ada.log_out()
     logged_in = standing(await ada.log_in())
-    assert [m["method"] for m in logged_in.visit.methods_json()] == ["password"]
+    assert kinds(logged_in) == ["password"]
 
     await ada.protect()
     await ada.log_out()
@@ -38,12 +41,13 @@ async def test_a_person_signs_up_protects_the_account_and_logs_in(house: House) 
     assert not pending.visit.authenticated
 
     done = standing(await ada.authenticate(ada.otp()))
-    assert [m["method"] for m in done.visit.methods_json()] == ["password", "mfa"]
+    assert kinds(done) == ["password", "mfa"]
 
     house.clock.turn(seconds=30)
     again = standing(await ada.reauthenticate_by_code(ada.otp()))
-    assert again.visit.methods_json()[-1]["reauthenticated"] is True
-    assert await ada.deactivate() == Shown()
+    assert again.visit.session is not None
+    assert again.visit.session.methods[-1].reauthenticated
+    assert await ada.deactivate() == Removed()
     await ada.log_out()
     assert standing(await ada.log_in()).visit.authenticated
 
@@ -63,7 +67,7 @@ async def test_a_factor_is_changed_only_after_a_fresh_reauthentication(house: Ho
     assert isinstance(await ada.activate(ada.otp()), ReauthenticationNeeded)
 
     await ada.reauthenticate()
-    assert isinstance(await ada.activate(ada.otp()), Shown)
+    assert isinstance(await ada.activate(ada.otp()), Enrolled)
     house.clock.turn(minutes=5)
     assert isinstance(await ada.deactivate(), ReauthenticationNeeded)
     assert await house.registered() == await house.enrolled()
@@ -72,7 +76,7 @@ async def test_a_factor_is_changed_only_after_a_fresh_reauthentication(house: Ho
 async def test_without_an_authenticator_deactivating_needs_nothing(house: House) -> None:
     ada = await house.visitor().join()
 
-    assert await ada.deactivate() == Shown()
+    assert await ada.deactivate() == Removed()
 
 
 async def test_each_look_has_a_new_secret_and_only_the_last_one_serves(house: House) -> None:
@@ -88,7 +92,7 @@ async def test_each_look_has_a_new_secret_and_only_the_last_one_serves(house: Ho
 
     assert faults_of(await other.activate(other.otp())) == ["incorrect_code"]
     assert first == ada.otp() or faults_of(await ada.activate(first)) == ["incorrect_code"]
-    assert isinstance(await ada.activate(ada.otp()), Shown)
+    assert isinstance(await ada.activate(ada.otp()), Enrolled)
 
 
 async def test_a_second_totp_cannot_be_added(house: House) -> None:
@@ -96,8 +100,7 @@ async def test_a_second_totp_cannot_be_added(house: House) -> None:
 
     assert faults_of(await ada.activate(ada.otp())) == ["incorrect_code"]
     shown = await ada.show_totp()
-    assert isinstance(shown, Shown)
-    assert shown.status == 200
+    assert isinstance(shown, Enrolled)
 
 
 async def test_the_code_that_activated_is_spent(house: House) -> None:
@@ -120,13 +123,11 @@ async def test_the_list_tells_when_an_authenticator_was_used_last(house: House) 
     await ada.reauthenticate_by_code(ada.otp())
     after = await ada.authenticators()
 
-    assert isinstance(before, Shown)
-    assert isinstance(after, Shown)
-    created = before.data[0]["created_at"]  # type: ignore[index]
-    assert before.data == [{"type": "totp", "created_at": created, "last_used_at": None}]
-    assert after.data == [
-        {"type": "totp", "created_at": created, "last_used_at": house.clock().timestamp()}
-    ]
+    assert isinstance(before, Authenticators)
+    assert isinstance(after, Authenticators)
+    (entry,) = before.entries
+    assert (entry.type, entry.last_used_at) == ("totp", None)
+    assert after.entries == (replace(entry, last_used_at=house.clock()),)
 
 
 async def test_nobody_enrols_with_an_unverified_address(house: House) -> None:

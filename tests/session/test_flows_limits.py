@@ -10,7 +10,7 @@ import pytest
 
 from services.session.domain.limits import FOR_EVER, LAST_FAILURE
 from services.session.domain.sessions import Client
-from services.session.flows.outcomes import Shown, Standing, Throttled
+from services.session.flows.outcomes import Enrolled, Removed, Standing, Throttled
 from services.session.flows.passwords import PasswordHasher
 from shared.clock import from_micros
 from shared.database import Database
@@ -88,7 +88,7 @@ async def test_binding_anew_ends_the_rest_for_ever(house: House) -> None:
     assert rests == FOR_EVER
 
     await ada.reauthenticate()
-    assert await ada.deactivate() == Shown()
+    assert await ada.deactivate() == Removed()
 
     assert (await house.user()).mfa_failures == (await house.user()).mfa_rests_until == 0
     await ada.protect()
@@ -158,7 +158,7 @@ async def test_activation_is_no_place_to_guess(house: House) -> None:
     assert faults_of(await ada.activate(ada.otp())) == ["rate_limited"]
     house.clock.turn(minutes=5)
     await ada.reauthenticate()
-    assert isinstance(await ada.activate(ada.otp()), Shown)
+    assert isinstance(await ada.activate(ada.otp()), Enrolled)
 
 
 async def test_a_stranger_cannot_use_up_the_second_factor(house: House) -> None:

@@ -9,7 +9,14 @@ from sqlalchemy import select
 
 from services.session.domain.register import Intent, Pending
 from services.session.domain.stages import Stage
-from services.session.flows.outcomes import Outcome, Refused, Shown, Standing, Visit
+from services.session.flows.outcomes import (
+    Enrolled,
+    Outcome,
+    Refused,
+    Removed,
+    Standing,
+    Visit,
+)
 from services.session.flows.register import LIVE
 from services.session.store.tables import dead_authenticators
 from shared.database import Statement
@@ -157,7 +164,7 @@ async def test_after_a_crashed_activation_another_one_works(house: House, death:
     await long_after(death, house, activate, visit, code)
     await ada.show_totp()
 
-    assert isinstance(await ada.activate(ada.otp()), Shown)
+    assert isinstance(await ada.activate(ada.otp()), Enrolled)
     assert len(await house.registered()) == 1
     assert await consistent(house)
 
@@ -168,8 +175,7 @@ async def test_after_an_unanswered_activation_there_is_one_already(house: House)
 
     assert faults_of(await ada.activate(code)) == ["incorrect_code"]
     shown = await ada.show_totp()
-    assert isinstance(shown, Shown)
-    assert shown.status == 200
+    assert isinstance(shown, Enrolled)
     assert await consistent(house)
 
 
@@ -178,7 +184,7 @@ async def test_after_a_crashed_activation_a_removal_works(house: House, death: D
     ada, visit, code = await ready_to_activate(house)
     await long_after(death, house, activate, visit, code)
 
-    assert await ada.deactivate() == Shown()
+    assert await ada.deactivate() == Removed()
     assert await house.registered() == []
     assert standing(await ada.elsewhere().log_in()).visit.authenticated
     assert await consistent(house)
@@ -217,7 +223,7 @@ async def test_after_a_crashed_removal_an_activation_works(house: House, death: 
     await ada.elsewhere().log_in()
     await ada.show_totp()
 
-    assert isinstance(await ada.activate(ada.otp()), Shown)
+    assert isinstance(await ada.activate(ada.otp()), Enrolled)
     assert len(await house.registered()) == 1
     assert await consistent(house)
 
@@ -227,7 +233,7 @@ async def test_after_a_crashed_removal_another_one_works(house: House, death: De
     ada, visit, code = await ready_to_remove(house)
     await long_after(death, house, deactivate, visit, code)
 
-    assert await ada.deactivate() == Shown()
+    assert await ada.deactivate() == Removed()
     assert await house.registered() == await house.enrolled() == []
     assert await consistent(house)
 
@@ -366,7 +372,7 @@ async def test_a_login_during_an_activation_comes_again(house: House, where: Cut
         other = ada.elsewhere(house=replica)
         assert await unavailable(other.log_in())
         held.go_on.set()
-        assert isinstance(await activation, Shown)
+        assert isinstance(await activation, Enrolled)
         assert standing(await other.log_in()).visit.pending is Stage.MFA_AUTHENTICATE
 
     assert len(await house.registered()) == 1
@@ -409,8 +415,8 @@ async def test_of_two_activations_one_counts(pg_house: House) -> None:
             return_exceptions=True,
         )
 
-    assert sum(isinstance(outcome, Shown) for outcome in outcomes) == 1
-    assert all(isinstance(o, Shown | Refused | Unavailable) for o in outcomes)
+    assert sum(isinstance(outcome, Enrolled) for outcome in outcomes) == 1
+    assert all(isinstance(o, Enrolled | Refused | Unavailable) for o in outcomes)
     assert len(await pg_house.registered()) == 1
     assert await consistent(pg_house)
 
@@ -436,7 +442,7 @@ async def test_one_activation_asked_for_at_once_makes_one_authenticator(
             *(door.activate(code) for door in doors), return_exceptions=True
         )
 
-    done = [outcome for outcome in outcomes if isinstance(outcome, Shown)]
+    done = [outcome for outcome in outcomes if isinstance(outcome, Enrolled)]
     assert len(done) == 1
     assert all(is_double(outcome) for outcome in outcomes if outcome not in done)
     assert len(await house.registered()) == 1
@@ -457,7 +463,7 @@ async def test_an_activation_is_not_lost_to_its_double(house: House, where: Cut)
         assert await unavailable(double.activate(code))
         assert (await house.user()).mfa_failures == 0
         held.go_on.set()
-        assert isinstance(await first, Shown)
+        assert isinstance(await first, Enrolled)
         assert faults_of(await double.activate(code)) == ["incorrect_code"]
 
     assert len(await house.registered()) == 1
@@ -504,8 +510,8 @@ async def test_two_removals_end_in_one(pg_house: House) -> None:
             return_exceptions=True,
         )
 
-    assert Shown() in outcomes
-    assert all(o == Shown() or isinstance(o, Unavailable) for o in outcomes)
+    assert Removed() in outcomes
+    assert all(o == Removed() or isinstance(o, Unavailable) for o in outcomes)
     assert await pg_house.registered() == await pg_house.enrolled() == []
     assert await consistent(pg_house)
 
@@ -523,7 +529,7 @@ async def test_a_removal_that_was_overtaken_by_a_login_succeeds(
         pg_house.clock.turn(seconds=LIVE.total_seconds())
         assert standing(await ada.elsewhere(house=replica).log_in()).visit.authenticated
         held.go_on.set()
-        assert await removal == Shown()
+        assert await removal == Removed()
 
     assert await consistent(pg_house)
 

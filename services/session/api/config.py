@@ -4,8 +4,8 @@ from dataclasses import dataclass
 
 from services.session import schemas
 from services.session.api.edge import Call, Routes
+from services.session.api.envelope import Shown
 from services.session.domain.access import Access
-from services.session.flows.outcomes import Outcome, Shown
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -36,7 +36,7 @@ def routes_for(configured: Configured) -> Routes:
     }
 
     @routes.get("/config", access=Access.ANYONE, answers={200: schemas.Configured})
-    async def show(_call: Call) -> Outcome:
+    async def show(_call: Call) -> Shown:
         """Show what this site offers."""
         return Shown(data)
 

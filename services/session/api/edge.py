@@ -18,6 +18,7 @@ from services.session.api.browser import (
     new_csrf_token,
     origin_of,
 )
+from services.session.api.envelope import Shown
 from services.session.api.hosts import AllowedHosts
 from services.session.api.openapi import STANDING, Answers, describe
 from services.session.domain.access import Access
@@ -93,7 +94,7 @@ class Call:
         return fields.read(self.takes, self.members)
 
 
-Handler = Callable[[Call], Awaitable[Outcome]]
+Handler = Callable[[Call], Awaitable[Outcome | Shown]]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -220,7 +221,7 @@ class AppEdge:
 
     async def serve(
         self, request: Request, route: Route, token: str | None
-    ) -> tuple[Visit, Outcome]:
+    ) -> tuple[Visit, Outcome | Shown]:
         """Recognise the session, admit it to the route, read the body, and run the route.
 
         In this order, so that a session that may not call an endpoint learns nothing from it.

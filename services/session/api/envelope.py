@@ -2,21 +2,28 @@
 
 import json
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from datetime import timedelta
 from math import ceil
+from typing import TypeVar
 
 from starlette.responses import Response
 from starlette.types import Scope
 
 from services.session.domain.faults import Fault
+from services.session.domain.methods import Method
+from services.session.domain.register import Entry
 from services.session.domain.stages import Stage
 from services.session.flows.outcomes import (
+    Authenticators,
+    Enrolled,
     LoginNeeded,
     Misfit,
+    NotEnrolled,
     Outcome,
     ReauthenticationNeeded,
     Refused,
-    Shown,
+    Removed,
     StageNeeded,
     Standing,
     Throttled,
@@ -24,12 +31,24 @@ from services.session.flows.outcomes import (
 )
 from shared.http.problems import Problem, problem_headers
 
+T = TypeVar("T")
+
 HEADERS = {"Cache-Control": "no-store"}
 MESSAGES = {
     "body_too_large": "The request is too large.",
     "null_characters_not_allowed": "Null characters are not allowed.",
 }
 """What people are told for the code of a request that cannot be read, if it can be told apart."""
+
+
+Factors = Authenticators | Enrolled | NotEnrolled | Removed
+
+
+@dataclass(frozen=True)
+class Shown:
+    """Something that the edge itself has to show: no flow had to be asked."""
+
+    data: object
 
 
 def envelope(
@@ -66,7 +85,7 @@ def refused(faults: Sequence[Fault]) -> Response:
     return envelope(400, faults=faults)
 
 
-def render(outcome: Outcome, *, token: str | None) -> Response:
+def render(outcome: Outcome | Shown, *, token: str | None) -> Response:
     """Return what a flow came to. `token`, if not None, is shown as the new session token."""
     shown = {} if token is None else {"session_token": token}
     match outcome:
@@ -116,9 +135,7 @@ def reauthentication_flows(visit: Visit) -> list[dict[str, object]]:
     return flows
 
 
-def _without_visit(
-    outcome: Refused | Misfit | Throttled | Shown,
-) -> Response:
+def _without_visit(outcome: Refused | Misfit | Throttled | Factors | Shown) -> Response:
     match outcome:
         case Refused(faults=faults):
             return refused(faults)
@@ -126,8 +143,22 @@ def _without_visit(
             return envelope(409, faults=faults)
         case Throttled(retry_after=retry_after):
             return bare(429, headers=_retry(retry_after))
-        case Shown(data=data, status=status, meta=meta):
-            return envelope(status, data=data, meta=meta)
+        case Shown(data=data):
+            return envelope(200, data=data)
+        case _:
+            return _factors(outcome)
+
+
+def _factors(outcome: Factors) -> Response:
+    match outcome:
+        case Authenticators(entries=entries):
+            return envelope(200, data=[_authenticator(entry) for entry in entries])
+        case Enrolled(entry=entry):
+            return envelope(200, data=_authenticator(entry))
+        case NotEnrolled(display=display):
+            return envelope(404, meta=display)
+        case Removed():
+            return envelope(200)
 
 
 def _standing(visit: Visit, shown: Mapping[str, object]) -> Response:
@@ -143,7 +174,39 @@ def _nobody(status: int) -> Response:
 
 
 def _person(visit: Visit) -> dict[str, object]:
-    return {"user": visit.user_json(), "methods": visit.methods_json()}
+    session, account = _present(visit.logged_in)
+    user = {
+        "id": account.id,
+        "display": account.display,
+        "email": account.email,
+        "has_usable_password": account.has_usable_password,
+    }
+    return {"user": user, "methods": [_method(method) for method in session.methods]}
+
+
+def _method(method: Method) -> dict[str, object]:
+    """Return how a proof is told: what does not apply is left out."""
+    record: dict[str, object] = {"method": method.kind.value, "at": method.at.timestamp()}
+    facts = {"email": method.email, "id": method.id, "type": method.type}
+    record |= {name: value for name, value in facts.items() if value is not None}
+    if method.reauthenticated:
+        record["reauthenticated"] = True
+    return record
+
+
+def _authenticator(entry: Entry) -> dict[str, object]:
+    used = entry.last_used_at
+    return {
+        "type": entry.type,
+        "created_at": entry.created_at.timestamp(),
+        "last_used_at": None if used is None else used.timestamp(),
+    }
+
+
+def _present(value: T | None) -> T:
+    if value is None:
+        raise TypeError("there is nobody here")
+    return value
 
 
 def _error(fault: Fault) -> dict[str, object]:

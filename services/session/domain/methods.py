@@ -30,16 +30,6 @@ class Method:
     type: str | None = None
     reauthenticated: bool = False
 
-    def as_json(self) -> dict[str, object]:
-        """Return the record in the contract's shape: what does not apply is left out."""
-        record: dict[str, object] = {"method": self.kind.value, "at": self.at.timestamp()}
-        for name in ("email", "id", "type"):
-            if (value := getattr(self, name)) is not None:
-                record[name] = value
-        if self.reauthenticated:
-            record["reauthenticated"] = True
-        return record
-
 
 def amr(methods: Iterable[Method]) -> tuple[str, ...]:
     """Return the references of all `methods`, in order and once each; `mfa` if there are several.

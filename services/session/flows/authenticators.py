@@ -11,12 +11,15 @@ from services.session.domain.sessions import Account, Session
 from services.session.events import SecondFactorFailed, SecondFactorLimited
 from services.session.flows.engine import ID_BYTES
 from services.session.flows.outcomes import (
+    Authenticators,
+    Enrolled,
     LoginNeeded,
     Misfit,
+    NotEnrolled,
     Outcome,
     ReauthenticationNeeded,
     Refused,
-    Shown,
+    Removed,
     Visit,
 )
 from services.session.flows.register import Registrar
@@ -54,15 +57,15 @@ class AuthenticatorsFlow:
         if visit.logged_in is None:
             return LoginNeeded(visit)
         _, account = visit.logged_in
-        return Shown([_entry_json(entry) for entry in account.register.entries])
+        return Authenticators(account.register.entries)
 
     async def show_totp(self, visit: Visit) -> Outcome:
-        """Show the authenticator, or begin an enrolment: 404, with a new secret to be typed off."""
+        """Show the authenticator, or begin an enrolment with a new secret."""
         if visit.logged_in is None:
             return LoginNeeded(visit)
         session, account = visit.logged_in
         for entry in account.register.of_type(TOTP):
-            return Shown(_entry_json(entry))
+            return Enrolled(entry)
         if not account.email_verified:
             return Misfit((UNVERIFIED_EMAIL,))
         enrolment = new_token(ID_BYTES)
@@ -72,8 +75,7 @@ class AuthenticatorsFlow:
         offer = await self._totp.begin(
             account.id, enrolment, session_id=session.id, account_name=account.email
         )
-        meta = {name: offer.display[name] for name in SHOWN if name in offer.display}
-        return Shown(status=404, meta=meta)
+        return NotEnrolled({name: offer.display[name] for name in SHOWN if name in offer.display})
 
     async def activate_totp(self, visit: Visit, code: str) -> Outcome:
         """Let the authenticator count whose secret was shown last in this session.
@@ -121,7 +123,7 @@ class AuthenticatorsFlow:
             account = await self._registrar.settled(account)
         for entry in account.register.of_type(TOTP):
             account = await self._registrar.remove(account, entry)
-        return Shown()
+        return Removed()
 
     @property
     def _totp(self) -> FactorClient:
@@ -140,7 +142,7 @@ class AuthenticatorsFlow:
         if entry.id == session.enrolments[TOTP] and await self._registrar.add(
             account, register, entry, done
         ):
-            return Shown(_entry_json(entry))
+            return Enrolled(entry)
         await self._registrar.abandon(account, register)
         found = await self._store.find_account(account.id)
         if found is not None and self._clock() < found.mfa_rests_until:
@@ -172,13 +174,3 @@ class AuthenticatorsFlow:
 
     def _is_recent(self, session: Session) -> bool:
         return reauthenticated_within(session.methods, self._window, self._clock())
-
-
-def _entry_json(entry: Entry) -> dict[str, object]:
-    """Return an authenticator in the contract's shape."""
-    used = entry.last_used_at
-    return {
-        "type": entry.type,
-        "created_at": entry.created_at.timestamp(),
-        "last_used_at": None if used is None else used.timestamp(),
-    }

@@ -3,14 +3,12 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import timedelta
-from typing import TypeVar
 
 from services.session.domain.faults import Fault
+from services.session.domain.register import Entry
 from services.session.domain.sessions import Account, Client, Session, pending_stage
 from services.session.domain.stages import Stage
 from shared.errors import Mistake
-
-T = TypeVar("T")
 
 
 class Gone(Mistake):
@@ -54,20 +52,6 @@ class Visit:
     def types(self) -> tuple[str, ...]:
         """The kinds of authenticators that the person has."""
         return () if self.account is None else self.account.register.types
-
-    def user_json(self) -> dict[str, object]:
-        """Return the person in the contract's shape. There must be one."""
-        account = _present(self.account)
-        return {
-            "id": account.id,
-            "display": account.display,
-            "email": account.email,
-            "has_usable_password": account.has_usable_password,
-        }
-
-    def methods_json(self) -> list[dict[str, object]]:
-        """Return how the person has proved who they are, in the contract's shape and in order."""
-        return [method.as_json() for method in _present(self.session).methods]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -121,12 +105,29 @@ class Throttled:
 
 
 @dataclass(frozen=True)
-class Shown:
-    """Something to look at; `data` may hold secrets. None means that there is no such member."""
+class Authenticators:
+    """All that the person has enrolled, in order."""
 
-    data: object = field(default=None, repr=False)
-    status: int = 200
-    meta: Mapping[str, object] | None = field(default=None, repr=False)
+    entries: tuple[Entry, ...]
+
+
+@dataclass(frozen=True)
+class Enrolled:
+    """An authenticator that the person has, or has got just now."""
+
+    entry: Entry
+
+
+@dataclass(frozen=True)
+class NotEnrolled:
+    """There is no authenticator yet; this is what it takes to set one up, secret included."""
+
+    display: Mapping[str, object] = field(repr=False)
+
+
+@dataclass(frozen=True)
+class Removed:
+    """What was to go is not there, or no more."""
 
 
 Outcome = (
@@ -137,11 +138,8 @@ Outcome = (
     | StageNeeded
     | ReauthenticationNeeded
     | Throttled
-    | Shown
+    | Authenticators
+    | Enrolled
+    | NotEnrolled
+    | Removed
 )
-
-
-def _present(value: T | None) -> T:
-    if value is None:
-        raise TypeError("there is nobody here")
-    return value
