@@ -22,7 +22,7 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from fastapi import FastAPI
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from services.session.domain.mails import Mail, MailKind
@@ -184,25 +184,16 @@ def test_links_name_the_configured_url() -> None:
     assert set(urls) == {"https://login.example.org"}
 
 
+@example("É,É É:É")  # which Python folds into a header of its own
+@example("\r\nBcc: eve")
 @given(st.text(st.characters(codec="utf-8"), min_size=1))
 def test_a_recipient_cannot_add_headers(text: str) -> None:
     try:
         message = letter(to=f"a{text}@example.org")
-        parsed = message_from_bytes(message.as_bytes(), policy=default)
-    except (ValueError, IndexError):  # the header is refused as a whole
+    except Undeliverable:
         return
 
-    assert {name.lower() for name in parsed} <= {
-        "from",
-        "to",
-        "subject",
-        "date",
-        "message-id",
-        "auto-submitted",
-        "content-type",
-        "content-transfer-encoding",
-        "mime-version",
-    }
+    assert message_from_bytes(message.as_bytes(), policy=default).keys() == letter().keys()
 
 
 async def test_a_mail_server_gets_the_message(server: Server) -> None:

@@ -8,7 +8,9 @@ from importlib.resources import files
 from string import Template
 from urllib.parse import urlsplit
 
+from services.session.domain.addresses import parse_address
 from services.session.domain.mails import Mail
+from services.session.gateway.postbox import Undeliverable
 
 
 def compose(
@@ -17,8 +19,11 @@ def compose(
     """Return `mail` as a message. The same arguments give the same message, header by header.
 
     `message_id` is the part before the @; what follows is the sender's domain. `public_url` is
-    named as the place the mail is about.
+    named as the place the mail is about. Raises Undeliverable unless the recipient is an address in
+    canonical form: Python's header folding can be led astray by what is not.
     """
+    if parse_address(mail.to) != mail.to:
+        raise Undeliverable("The recipient is no address.")
     site = urlsplit(public_url).hostname or public_url
     text = _template(mail.kind.value).substitute(mail.facts, to=mail.to, site=site, url=public_url)
     subject, _, body = text.partition("\n\n")
