@@ -4,11 +4,16 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
 from xdist.remote import Producer  # type: ignore[import-untyped]
 from xdist.scheduler import LoadScopeScheduling  # type: ignore[import-untyped]
 
 from tests import servers
 from tests.trail.valkey import Valkey
+
+# How long an example takes depends on what else the machine does; times are for benchmarks.
+settings.register_profile("untimed", deadline=None)
+settings.load_profile("untimed")
 
 FILES, FOLDERS = ("tests/suite/",), ("tests/races/",)
 """Where the tests of one file, or of the whole folder, share processes that take long to start."""

@@ -47,7 +47,6 @@ STATE = (
     "SELECT * FROM dead_authenticators",
 )
 QUICK = settings(
-    deadline=None,
     max_examples=60,
     suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
 )

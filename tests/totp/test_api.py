@@ -341,7 +341,6 @@ async def test_no_request_breaks_a_route(raw: httpx.AsyncClient, route: APIRoute
     @given(user=segments, other=segments, body=bodies)
     @hypothesis_settings(
         max_examples=150,
-        deadline=None,
         suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
         database=None,
     )
