@@ -39,6 +39,9 @@ EVENTS = {
     "mfa.session.login_failed",
     "mfa.session.login_started",
     "mfa.session.reauthenticated",
+    "mfa.session.password_change_failed",
+    "mfa.session.password_changed",
+    "mfa.session.session_ended",
     "mfa.session.second_factor_failed",
     "mfa.session.second_factor_limited",
     "mfa.session.authenticator_added",
@@ -61,6 +64,8 @@ class Client:
     """Calls the API as one kind of client does."""
 
     kind = ""
+    over = 0
+    """The status by which a client learns that its session has ended."""
 
     def __init__(self) -> None:
         self.http = httpx.Client(base_url=f"{BASE_URL}/_allauth/{self.kind}/v1/", timeout=30)
@@ -81,6 +86,10 @@ class Client:
     def heed(self, answer: Json) -> None:
         """Keep what the answer says about the session."""
 
+    def check_ended(self) -> None:
+        """Raise Surprise unless the session has ended."""
+        self.call(self.over, "GET", "auth/session")
+
     def error(self, method: str, path: str, body: Json, code: str) -> None:
         """Make a request that is refused with the error `code`."""
         answer = self.call(400, method, path, body)
@@ -91,6 +100,7 @@ class App(Client):
     """Keeps the session's token itself."""
 
     kind = "app"
+    over = 410
 
     def __init__(self) -> None:
         super().__init__()
@@ -113,6 +123,7 @@ class Browser(Client):
     """Has the session in a cookie, and repeats the CSRF cookie in a header."""
 
     kind = "browser"
+    over = 401
 
     def headers(self) -> Mapping[str, str]:
         """Return what pages send along."""
@@ -197,6 +208,39 @@ class Person:
         check(methods == ["password"], f"logged in by {methods}")
         self.client.call(200, "GET", "auth/session")
         self.say("logs in with the password")
+
+    def change_password(self) -> None:
+        """Change the password, which ends every other session."""
+        path, old = "account/password/change", self.password
+        elsewhere = self.log_in_elsewhere()
+        new = secrets.token_urlsafe(16)
+        wrong = {"current_password": "wrong", "new_password": new}
+        self.client.error("POST", path, wrong, "enter_current_password")
+        weak = {"current_password": old, "new_password": "12"}
+        self.client.error("POST", path, weak, "password_too_short")
+        self.client.call(200, "POST", path, {"current_password": old, "new_password": new})
+        self.client.call(200, "GET", "auth/session")
+        elsewhere.check_ended()
+        self.password = new
+        self.say("changes the password; another session ends with it, this one does not")
+
+    def end_a_session(self) -> None:
+        """List one's sessions, and end the one that is somewhere else."""
+        elsewhere = self.log_in_elsewhere()
+        listed = self.client.call(200, "GET", "auth/sessions")["data"]
+        others = [session["id"] for session in listed if not session["is_current"]]
+        check(len(listed) == len(others) + 1 == 2, f"not two sessions: {listed}")  # noqa: PLR2004
+        left = self.client.call(200, "DELETE", "auth/sessions", {"sessions": others})["data"]
+        check([session["is_current"] for session in left] == [True], f"left are {left}")
+        elsewhere.check_ended()
+        self.say(f"finds {len(listed)} sessions, and ends the other one")
+
+    def log_in_elsewhere(self) -> "App | Browser":
+        """Return another client, at which the same person is logged in."""
+        client = type(self.client)()
+        client.call(401, "GET", "auth/session")
+        client.call(200, "POST", "auth/login", self.credentials())
+        return client
 
     def turn_on_totp(self) -> None:
         """Reauthenticate, and enrol an authenticator."""
@@ -363,17 +407,21 @@ def walk(people: list[Person], ledger: Ledger) -> None:
     print("2. Log in")
     for person in people:
         person.log_in_again()
-    print("3. Turn on TOTP")
+    print("3. Change the password, and end sessions")
+    for person in people:
+        person.change_password()
+        person.end_a_session()
+    print("4. Turn on TOTP")
     for person in people:
         person.turn_on_totp()
-    print("4. Log in with TOTP (waiting for a new code)")
+    print("5. Log in with TOTP (waiting for a new code)")
     for person, other in zip(people, reversed(people), strict=True):
         person.log_in_with_totp(other)
-    print("5. Turn off TOTP (waiting for a new code)")
+    print("6. Turn off TOTP (waiting for a new code)")
     for person in people:
         person.turn_off_totp()
         person.guess()
-    print("6. The audit trail")
+    print("7. The audit trail")
     for person in people:
         ledger.wait_for(person, EVENTS)
 

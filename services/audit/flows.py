@@ -3,9 +3,10 @@
 import asyncio
 from collections.abc import Sequence
 from contextlib import suppress
+from dataclasses import replace
 from datetime import timedelta
 
-from services.audit.domain import Fact, Page, enter
+from services.audit.domain import Fact, Page, Place, enter, stripped
 from services.audit.store import LedgerStore
 from shared.clock import Clock
 from shared.errors import Conflict, Unavailable
@@ -26,22 +27,53 @@ class Ledger:
 
         All or none. The next number is the lock: of two writers that saw the same head one is
         refused, and looks again. So no entry ever appears behind one that a reader has passed.
+        Facts about people who are forgotten are stripped first.
         Raises Malformed or Conflict if one of them cannot be stored, whoever else writes.
         """
         for _ in range(ATTEMPTS):
-            head = await self._store.head()
+            place = await self._store.place()
             known = await self._store.known([fact.id for fact in facts])
-            entries = enter(facts, known, head, self._clock())
+            fit = await self._fit_to_keep(facts, place)
+            entries = enter(fit, known, place.head, self._clock())
             if not entries:
                 return 0
             try:
-                await self._store.append(entries)
+                appended = await self._store.append(entries, forgettings=place.forgettings)
             except Conflict as conflict:
                 if conflict.code != "unique":
                     raise
                 continue
-            return len(entries)
+            if appended:
+                return len(entries)
         raise Unavailable("Other writers were faster each time.")
+
+    async def _fit_to_keep(self, facts: Sequence[Fact], place: Place) -> Sequence[Fact]:
+        """Return `facts`, those about people who are forgotten without what is personal."""
+        subjects = {fact.subject for fact in facts if fact.subject is not None}
+        if not place.forgettings or not subjects:
+            return facts
+        forgotten = await self._store.forgotten(sorted(subjects))
+        return [stripped(fact) if fact.subject in forgotten else fact for fact in facts]
+
+
+class Forgetting:
+    """Takes what is personal out of the entries about somebody. What happened stays."""
+
+    def __init__(self, store: LedgerStore, clock: Clock) -> None:
+        self._store = store
+        self._clock = clock
+
+    async def forget(self, subject: str) -> None:
+        """Strip every entry about a person, and have those that come later stripped. Repeatable.
+
+        Two writes, in this order: once the first is done no entry is added that is not stripped,
+        so the second misses none, and whoever dies in between is asked again.
+        """
+        await self._store.forget(subject, self._clock())
+        while entries := await self._store.to_be_stripped(subject):
+            await self._store.strip(
+                [replace(entry, fact=stripped(entry.fact)) for entry in entries]
+            )
 
 
 class Reading:

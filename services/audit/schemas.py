@@ -7,13 +7,17 @@ END = "end"
 
 
 class EntryOut(BaseModel):
-    """One entry: its number, when it arrived, and the event as its source signed it."""
+    """One entry: its number, when it arrived, and the event as its source signed it.
+
+    A `redacted` one has lost what was personal in it, and with that its signature's meaning.
+    """
 
     model_config = ConfigDict(frozen=True)
 
     entry: int
     received_at: float  # seconds since 1970
     event: dict[str, JsonValue]
+    redacted: bool = False
 
 
 class Feed(BaseModel):

@@ -19,5 +19,6 @@ class Settings(ServiceSettings):
         '`{"<key id>": {"issuer": "<service>", "key": "<base64>"}}`.'
     )
     caller_keys: PublicKeys = Field(
-        description="Public keys of those who may read the ledger, in the form of `EVENT_KEYS`."
+        description="Public keys of those who may read the ledger or have people forgotten in it, "
+        "in the form of `EVENT_KEYS`."
     )

@@ -16,6 +16,7 @@ COMMANDS = {
     "migrate": "Bring the databases up to date.",
     "keys": "Make and check the keys of the suite.",
     "bus": "Declare the exchange and queues of the audit bus.",
+    "user": "Look after accounts: create, disable, unlock, delete and more.",
     "events": "Print what reached the audit ledger.",
     "mail": "Print the development inbox.",
     "doctor": "Say in plain words what is wrong with the configuration.",

@@ -23,6 +23,7 @@ from shared.errors import ConfigurationError, CountersignError
 from shared.settings import ServiceSettings, load
 
 PATIENCE = 5.0  # seconds that one part has to answer
+A_YEAR = 31536000  # seconds
 PAIRS = {"caller_key": "caller_keys", "event_key": "event_keys"}
 """How the setting with a private key ends, and the setting that must list its public half."""
 
@@ -61,6 +62,8 @@ async def _examine(services: Sequence[str], env_file: Path | None) -> list[str]:
         signers = settings | {OPERATOR: load(ReaderSettings)}
     found = [*unsafe_files(os.environ), *unfit_keys(signers), *odd_public_url(settings)]
     found += hidden_clients(settings)
+    found += shut_out_pages(settings)
+    found += unheard_promises(settings)
     found += [problem async for problem in absent_parts(settings)]
     return found
 
@@ -116,6 +119,58 @@ def hidden_clients(settings: Mapping[str, ServiceSettings]) -> Iterator[str]:
             "PUBLIC_URL is https, but neither ALLAUTH_TRUSTED_PROXY_COUNT nor "
             "ALLAUTH_TRUSTED_CLIENT_IP_HEADER is set: everybody would share the proxy's limits."
         )
+
+
+def shut_out_pages(settings: Mapping[str, ServiceSettings]) -> Iterator[str]:
+    """Yield a sentence for each origin whose pages are meant to write, but cannot.
+
+    A page elsewhere has to read the CSRF cookie, and its browser has to send both cookies.
+    """
+    session = settings.get("session")
+    listed = set(getattr(session, "cors_allowed_origins", ()))
+    domain = str(getattr(session, "csrf_cookie_domain", "") or "").lstrip(".")
+    ours = urlsplit(str(getattr(session, "public_url", "")))
+    for origin in sorted(listed & set(getattr(session, "csrf_trusted_origins", ()))):
+        theirs = urlsplit(origin)
+        shared = domain and all(_is_within(url.hostname or "", domain) for url in (ours, theirs))
+        if theirs.hostname != ours.hostname and not shared:
+            yield (
+                f"CORS_ALLOWED_ORIGINS has {origin}, whose pages cannot read the CSRF cookie of "
+                "PUBLIC_URL's host: set CSRF_COOKIE_DOMAIN to a domain of both, or let them use "
+                "the app client."
+            )
+        elif theirs.scheme != ours.scheme and not _travels(session):
+            yield (
+                f"CORS_ALLOWED_ORIGINS has {origin}, to which no cookie of PUBLIC_URL's goes "
+                "along: it has another scheme, and SESSION_COOKIE_SAMESITE and "
+                "CSRF_COOKIE_SAMESITE are not both none."
+            )
+
+
+def unheard_promises(settings: Mapping[str, ServiceSettings]) -> Iterator[str]:
+    """Yield a sentence for each setting of HSTS that browsers would not heed."""
+    session = settings.get("session")
+    seconds = getattr(session, "secure_hsts_seconds", 0)
+    below = getattr(session, "secure_hsts_include_subdomains", False)
+    preload = getattr(session, "secure_hsts_preload", False)
+    if seconds and not str(getattr(session, "public_url", "")).startswith("https:"):
+        yield "SECURE_HSTS_SECONDS has no effect: PUBLIC_URL is not https."
+    if not seconds and (below or preload):
+        yield "SECURE_HSTS_INCLUDE_SUBDOMAINS and _PRELOAD need SECURE_HSTS_SECONDS."
+    elif preload and not (below and seconds >= A_YEAR):
+        yield (
+            "SECURE_HSTS_PRELOAD needs SECURE_HSTS_INCLUDE_SUBDOMAINS and a year of "
+            "SECURE_HSTS_SECONDS, or no browser's maker lists this host."
+        )
+
+
+def _is_within(host: str, domain: str) -> bool:
+    return host == domain or host.endswith(f".{domain}")
+
+
+def _travels(session: ServiceSettings | None) -> bool:
+    names = ("session_cookie_samesite", "csrf_cookie_samesite")
+    return all(getattr(session, name, None) == "none" for name in names)
 
 
 async def absent_parts(settings: Mapping[str, ServiceSettings]) -> AsyncIterator[str]:

@@ -4,7 +4,7 @@ import click
 
 from services.cli.environment import recall
 from services.cli.failing import telling
-from services.session.gateway.postbox import Inbox
+from services.session.gateway.postbox import Inbox, text_of
 
 
 @click.command()
@@ -19,4 +19,4 @@ def mail(last: int) -> None:
     for message in reversed(messages):
         for name in ("To", "Date", "Subject"):
             click.echo(f"{name}: {message[name]}")
-        click.echo(f"\n{message.get_content().strip()}\n")
+        click.echo(f"\n{text_of(message).strip()}\n")

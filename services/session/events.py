@@ -125,6 +125,49 @@ class ReauthenticationLimited(Event):
 
 
 @dataclass(frozen=True, kw_only=True)
+class PasswordChanged(Event):
+    """A person changed their password, which ended their other sessions and logins under way."""
+
+    type: ClassVar[str] = "mfa.session.password_changed"
+
+
+@dataclass(frozen=True, kw_only=True)
+class PasswordSet(Event):
+    """A person who had no password set one; it ends what a change ends."""
+
+    type: ClassVar[str] = "mfa.session.password_set"
+
+
+@dataclass(frozen=True, kw_only=True)
+class PasswordChangeFailed(Event):
+    """The current password, given to change it, was wrong."""
+
+    type: ClassVar[str] = "mfa.session.password_change_failed"
+
+
+@dataclass(frozen=True, kw_only=True)
+class PasswordChangeLimited(Event):
+    """A change of password was not judged: too many of them, or too many failures."""
+
+    type: ClassVar[str] = "mfa.session.password_change_limited"
+
+
+@dataclass(frozen=True, kw_only=True)
+class SessionEnded(Event):
+    """A person ended one of their sessions, which is named by its hash."""
+
+    type: ClassVar[str] = "mfa.session.session_ended"
+    session: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class SessionsEnded(Event):
+    """A person ended all their sessions, and all logins under way."""
+
+    type: ClassVar[str] = "mfa.session.sessions_ended"
+
+
+@dataclass(frozen=True, kw_only=True)
 class AuthenticatorAdded(Event):
     """An authenticator counts from now on."""
 
@@ -171,3 +214,71 @@ class MailGivenUp(Event):
     type: ClassVar[str] = "mfa.session.mail_given_up"
     kind: str | None
     attempts: int
+
+
+# What is done to an account as a whole. `by` says who: `person` or `operator`.
+
+
+@dataclass(frozen=True, kw_only=True)
+class UserCreated(Event):
+    """An account was made for somebody."""
+
+    type: ClassVar[str] = "mfa.session.user_created"
+    by: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class UserDisabled(Event):
+    """An account was disabled; its sessions and logins under way ended with that."""
+
+    type: ClassVar[str] = "mfa.session.user_disabled"
+    by: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class UserEnabled(Event):
+    """An account that was disabled is so no more."""
+
+    type: ClassVar[str] = "mfa.session.user_enabled"
+    by: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class UserUnlocked(Event):
+    """The failures that were counted for an account were forgotten."""
+
+    type: ClassVar[str] = "mfa.session.user_unlocked"
+    by: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class UserSessionsEnded(Event):
+    """Sessions were ended for somebody: the one named by its hash, or all of them."""
+
+    type: ClassVar[str] = "mfa.session.user_sessions_ended"
+    by: str
+    session: str | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class SecondFactorReset(Event):
+    """All authenticators of an account were taken away: a password will do until there is one."""
+
+    type: ClassVar[str] = "mfa.session.second_factor_reset"
+    by: str
+    authenticators: list[str]
+
+
+@dataclass(frozen=True, kw_only=True)
+class UserDeleted(Event):
+    """An account was deleted. Everybody who knows something of the person is yet to forget it."""
+
+    type: ClassVar[str] = "mfa.session.user_deleted"
+    by: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class UserErased(Event):
+    """Every factor and the ledger have confirmed that they have forgotten somebody."""
+
+    type: ClassVar[str] = "mfa.session.user_erased"

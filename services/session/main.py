@@ -2,15 +2,17 @@
 
 from collections.abc import AsyncIterator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import replace
 
 import httpx
 from fastapi import FastAPI
 
-from services.session.api import account, auth, config, edge, envelope
+from services.session.api import account, auth, config, edge, envelope, person, sessions
 from services.session.api.browser import Cookie
+from services.session.api.headers import TransportSecurity
 from services.session.api.hosts import default_hosts
 from services.session.domain.sessions import Client
-from services.session.flows import PasswordHasher, Policy, build_flows
+from services.session.flows import PasswordHasher, build_flows
 from services.session.pages import inbox
 from services.session.settings import Settings
 from shared.auth import Caller
@@ -65,13 +67,16 @@ def create_app(
         ring=settings.session_sealing_keys,
         factors=factors,
         clock=clock,
-        policy=Policy(
-            session_lifetime=settings.session_cookie_age,
-            reauthentication_window=settings.account_reauthentication_timeout,
-        ),
+        policy=settings.policy,
         hasher=hasher,
     )
-    resources = [config.routes_for(_configured(settings)), auth.routes, account.routes]
+    resources = [
+        config.routes_for(_configured(settings)),
+        auth.routes,
+        account.routes,
+        person.routes,
+        sessions.routes,
+    ]
     if "totp" in factors:
         resources.append(account.totp_routes)
     edge.mount(app, resources, flows, edge_settings(settings))
@@ -89,12 +94,23 @@ def edge_settings(settings: Settings) -> edge.EdgeSettings:
         allowed_hosts=settings.allowed_hosts
         or default_hosts(settings.public_url, development=settings.countersign_development),
         trusted_origins=settings.csrf_trusted_origins,
-        session_cookie=_cookie(settings, "session", https=https),
+        cors_origins=settings.cors_allowed_origins,
+        session_cookie=_session_cookie(settings, https=https),
         csrf_cookie=_cookie(settings, "csrf", https=https),
         csrf_header=settings.csrf_header_name.removeprefix("HTTP_").replace("_", "-").lower(),
         trusted_proxy_count=settings.allauth_trusted_proxy_count,
         client_ip_header=settings.allauth_trusted_client_ip_header,
+        transport=TransportSecurity(
+            seconds=settings.secure_hsts_seconds,
+            include_subdomains=settings.secure_hsts_include_subdomains,
+            preload=settings.secure_hsts_preload,
+        ),
     )
+
+
+def _session_cookie(settings: Settings, *, https: bool) -> Cookie:
+    cookie = _cookie(settings, "session", https=https)
+    return replace(cookie, age=None) if settings.account_session_remember is False else cookie
 
 
 def _cookie(settings: Settings, name: str, *, https: bool) -> Cookie:
@@ -124,4 +140,5 @@ def _configured(settings: Settings) -> config.Configured:
     return config.Configured(
         login_methods=sorted(settings.account_login_methods),
         supported_types=list(settings.mfa_supported_types),
+        track_activity=settings.usersessions_track_activity,
     )

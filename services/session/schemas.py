@@ -196,6 +196,24 @@ class Authenticators(Answer):
     data: list[Authenticator]
 
 
+class Session(Answer):
+    """A session of the person. Times: seconds since 1970."""
+
+    id: str
+    ip: str
+    user_agent: str
+    created_at: float
+    last_seen_at: float = Field(default=0, description="Only with USERSESSIONS_TRACK_ACTIVITY.")
+    is_current: bool
+
+
+class Sessions(Answer):
+    """Where the person is logged in: the current session, then the newest."""
+
+    status: Literal[200]
+    data: list[Session]
+
+
 class Enrolled(Answer):
     """The authenticator."""
 

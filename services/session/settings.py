@@ -1,17 +1,20 @@
 """What can be set for the session service."""
 
+import json
 import re
 from collections.abc import Mapping
+from dataclasses import replace
 from datetime import timedelta
 from email.utils import parseaddr
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 from urllib.parse import urlsplit
 
 from pydantic import (
     AfterValidator,
     BeforeValidator,
     Field,
+    PlainValidator,
     SecretStr,
     ValidationInfo,
     field_validator,
@@ -19,7 +22,12 @@ from pydantic import (
 
 from services.session.api.browser import origin_of
 from services.session.domain.hosts import is_loopback
+from services.session.domain.limits import ACCOUNT_RATES, MFA_RATES, Limits, Rate, check_rates
+from services.session.domain.password_settings import DEFAULT_VALIDATORS, parse_validators
+from services.session.domain.passwords import MIN_LENGTH, PasswordRules
+from services.session.flows import PasswordPolicy, Policy, Reauthentication, Tracking
 from services.session.gateway.postbox import smtp_problems
+from services.session.gateway.templates import template_problems
 from shared.settings import (
     BrokerUrl,
     CommaList,
@@ -44,6 +52,10 @@ def _lower_case(value: object) -> object:
     return value.lower() if isinstance(value, str) else value
 
 
+def _none(value: object) -> object:
+    return None if value == "None" else value
+
+
 def _name(value: str) -> str:
     if not NAME.fullmatch(value):
         raise ValueError("must be a name of letters, digits and signs that HTTP knows no use for")
@@ -56,6 +68,45 @@ def _http_url(value: str) -> str:
     return value
 
 
+def _rates_over(defaults: Mapping[str, str]) -> PlainValidator:
+    """Return what reads rates by action, laid over `defaults`."""
+
+    def read(value: object) -> Mapping[str, tuple[Rate, ...]]:
+        if isinstance(value, str):
+            try:
+                value = json.loads(value)
+            except ValueError:
+                raise ValueError("must be a JSON object, or false") from None
+        if value is False:
+            value = dict.fromkeys(defaults)
+        if not isinstance(value, Mapping):
+            raise ValueError("must be a JSON object, or false")  # noqa: TRY004 - pydantic's kind
+        if unknown := sorted(value.keys() - defaults.keys()):
+            raise ValueError(f"has {', '.join(unknown)}, of {', '.join(defaults)} that there are")
+        texts = {**defaults, **value}
+        return {action: check_rates(action, _rate_text(text)) for action, text in texts.items()}
+
+    return PlainValidator(read, json_schema_input_type=str)
+
+
+def _rate_text(value: object) -> str:
+    if value is None or value is False:
+        return ""
+    if not isinstance(value, str):
+        raise ValueError("has a rate that is not a text such as `5/m/user`")  # noqa: TRY004
+    return value
+
+
+def _validators(value: object) -> PasswordRules:
+    return value if isinstance(value, PasswordRules) else parse_validators(value)
+
+
+Validators = Annotated[PasswordRules, PlainValidator(_validators, json_schema_input_type=str)]
+Rates = Mapping[str, tuple[Rate, ...]]
+AccountRates = Annotated[Rates, _rates_over(ACCOUNT_RATES)]
+MfaRates = Annotated[Rates, _rates_over(MFA_RATES)]
+DEFAULT_ACCOUNT_RATES: Any = json.dumps(ACCOUNT_RATES)  # as an operator writes them
+DEFAULT_MFA_RATES: Any = json.dumps(MFA_RATES)
 SameSite = Annotated[Literal["lax", "strict", "none"], BeforeValidator(_lower_case)]
 Name = Annotated[str, AfterValidator(_name)]  # of a cookie (RFC 6265 section 4.1.1) or a header
 HttpUrl = Annotated[str, AfterValidator(_http_url)]
@@ -88,6 +139,10 @@ class Settings(ServiceSettings):
         default="http://127.0.0.1:8001",
         description="Where the TOTP service answers. Not used where it runs in the same process.",
     )
+    audit_url: HttpUrl = Field(
+        default="http://127.0.0.1:8003",
+        description="Where the ledger answers: the worker has it forget who is deleted.",
+    )
     public_url: HttpUrl = Field(
         default="http://localhost:8000",
         description="The address at which people reach this service: scheme, host and port. "
@@ -106,6 +161,11 @@ class Settings(ServiceSettings):
         default="webmaster@localhost",
         description="The sender of all mail.",
         json_schema_extra={"allauth": "webmaster@localhost (Django's)"},
+    )
+    mail_templates_dir: Path | None = Field(
+        default=None,
+        description="A folder of mail templates that take the place of ours of the same name; "
+        "see docs/mail.md.",
     )
     password_hash_queue: int = Field(
         default=16,
@@ -135,12 +195,72 @@ class Settings(ServiceSettings):
         description="Addresses are verified by a mailed code.",
         json_schema_extra={"allauth": "False"},
     )
+    account_password_min_length: int = Field(
+        default=MIN_LENGTH,
+        ge=6,
+        le=64,
+        description="Characters that a new password has at least. Of this and the `min_length` of "
+        "AUTH_PASSWORD_VALIDATORS the larger holds.",
+        json_schema_extra={"allauth": "6, and only without AUTH_PASSWORD_VALIDATORS"},
+    )
+    auth_password_validators: Validators = Field(
+        default=DEFAULT_VALIDATORS,
+        validate_default=True,
+        description="The rules for new passwords, as JSON: a list of "
+        '`{"NAME": "django.contrib.auth.password_validation.<Class>", "OPTIONS": {}}` of Django\'s '
+        "four. `CommonPasswordValidator` goes by rules, not by a list; similarity is to the "
+        "address. What is not listed is not asked for.",
+        json_schema_extra={"allauth": "none (Django's); its template for projects lists the four"},
+    )
+    account_logout_on_password_change: bool = Field(
+        default=False,
+        description="Whether a change of the password ends the session that it is made in, too. "
+        "All others end in any case.",
+        json_schema_extra={"allauth": "False"},
+    )
+    account_reauthentication_required: bool = Field(
+        default=False,
+        description="Whether people who have no password prove themselves again before they set "
+        "one. To change one takes the old one.",
+        json_schema_extra={"allauth": "False"},
+    )
     account_reauthentication_timeout: Duration = Field(
         default=timedelta(minutes=5),
         gt=timedelta(0),
         le=timedelta(minutes=15),
         description="How long after proving themselves again people may change what protects them.",
         json_schema_extra={"allauth": "300"},
+    )
+    account_rate_limits: AccountRates = Field(
+        default=DEFAULT_ACCOUNT_RATES,
+        validate_default=True,
+        description="How often what may be done, as JSON over the defaults: "
+        '`{"login": "30/m/ip", "login_failed": "10/m/ip,5/5m/key"}`. A rate is '
+        "`<amount>/<duration>/<per ip, user or key>`; `null` switches one off, `false` all.",
+        json_schema_extra={"allauth": "the same, of actions that there are here"},
+    )
+    mfa_rate_limits: MfaRates = Field(
+        default=DEFAULT_MFA_RATES,
+        validate_default=True,
+        description="As JSON: `second_factor` is how many failures in a row are free, and how long "
+        "the first rest after them is. Each failure more doubles it, up to a day; after the "
+        "hundredth the second factor rests until it is reset.",
+        json_schema_extra={"allauth": "webauthn_login alone; the rest follows login_failed"},
+    )
+    account_email_notifications: bool = Field(
+        default=True,
+        description="Whether people are told by mail what happens to their account.",
+        json_schema_extra={"allauth": "False"},
+    )
+    mfa_reauthentication_required: bool = Field(
+        default=True,
+        description="Whether people prove themselves again before their authenticators change.",
+        json_schema_extra={"allauth": "True"},
+    )
+    mfa_require_mfa_for_changes: bool = Field(
+        default=False,
+        description="Whether who has a second factor proves that one before authenticators change, "
+        "and a password does not do. Whoever loses all of theirs then needs an operator.",
     )
     mfa_supported_types: CommaList = Field(
         default=FACTORS,
@@ -165,6 +285,31 @@ class Settings(ServiceSettings):
         "`scheme://host[:port]`.",
         json_schema_extra={"allauth": "none (Django's)"},
     )
+    cors_allowed_origins: CommaList = Field(
+        default=(),
+        description="Origins of pages elsewhere that may read the API's answers (CORS): an exact "
+        "list of `scheme://host[:port]`. To write as `browser` client, a page's origin has to be "
+        "in CSRF_TRUSTED_ORIGINS too.",
+        json_schema_extra={"allauth": "none (django-cors-headers')"},
+    )
+    secure_hsts_seconds: int = Field(
+        default=0,
+        ge=0,
+        le=10 * 365 * 86400,
+        description="Seconds for which browsers come back by https alone (HSTS), told them where "
+        "PUBLIC_URL is https. 0: they are not told.",
+        json_schema_extra={"allauth": "0 (Django's)"},
+    )
+    secure_hsts_include_subdomains: bool = Field(
+        default=False,
+        description="Whether HSTS is for all hosts below this one too.",
+        json_schema_extra={"allauth": "False (Django's)"},
+    )
+    secure_hsts_preload: bool = Field(
+        default=False,
+        description="Whether browsers' makers may list this host among those of HSTS.",
+        json_schema_extra={"allauth": "False (Django's)"},
+    )
     csrf_header_name: str = Field(
         default="HTTP_X_CSRFTOKEN",
         pattern="^HTTP_[A-Z0-9_]+$",
@@ -185,12 +330,32 @@ class Settings(ServiceSettings):
         json_schema_extra={"allauth": "None"},
     )
 
+    account_session_remember: Annotated[bool | None, BeforeValidator(_none)] = Field(
+        default=None,
+        description="Whether a browser keeps the session when it is closed. Unset: it does. In "
+        "either case the session is over after SESSION_COOKIE_AGE.",
+        json_schema_extra={"allauth": "None, not heeded by its headless API"},
+    )
     session_cookie_age: Duration = Field(
         default=timedelta(days=14),
         gt=timedelta(0),
         le=timedelta(days=365),
         description="How long a session lasts, of a browser or an app.",
         json_schema_extra={"allauth": "14d (Django's)"},
+    )
+    session_idle_timeout: Annotated[Duration | None, BeforeValidator(_none)] = Field(
+        default=None,
+        ge=timedelta(minutes=2),
+        le=timedelta(days=365),
+        description="How long a session may be unused before it is over; for second factors NIST "
+        "wants one hour at most. Use is written down once a minute, so that it may be over a "
+        "minute earlier. Unset: only SESSION_COOKIE_AGE ends it.",
+    )
+    usersessions_track_activity: bool = Field(
+        default=False,
+        description="Whether people see when each of their sessions was last used, from where and "
+        "with what. Costs a write a minute for each session in use.",
+        json_schema_extra={"allauth": "False"},
     )
     session_cookie_domain: str | None = Field(
         default=None,
@@ -290,6 +455,13 @@ class Settings(ServiceSettings):
             raise ValueError("must be an address such as `Countersign <no-reply@example.com>`")
         return value
 
+    @field_validator("mail_templates_dir")
+    @classmethod
+    def _makes_letters(cls, value: Path | None) -> Path | None:
+        if value is not None and (problems := list(template_problems(value))):
+            raise ValueError("; ".join(problems))
+        return value
+
     @field_validator("allowed_hosts")
     @classmethod
     def _hosts(cls, value: tuple[str, ...]) -> tuple[str, ...]:
@@ -299,7 +471,7 @@ class Settings(ServiceSettings):
             )
         return value
 
-    @field_validator("csrf_trusted_origins")
+    @field_validator("csrf_trusted_origins", "cors_allowed_origins")
     @classmethod
     def _origins(cls, value: tuple[str, ...]) -> tuple[str, ...]:
         if unknown := [origin for origin in value if origin_of(origin) != origin or "*" in origin]:
@@ -361,6 +533,36 @@ class Settings(ServiceSettings):
         if not value or value - CLIENTS:
             raise ValueError("must name one or both of app, browser")
         return value
+
+    @property
+    def policy(self) -> Policy:
+        """What the operator chose, as flows take it."""
+        return Policy(
+            session_lifetime=self.session_cookie_age,
+            reauthentication=self._reauthentication,
+            passwords=PasswordPolicy(
+                rules=self._password_rules, log_out=self.account_logout_on_password_change
+            ),
+            tracking=Tracking(
+                activity=self.usersessions_track_activity, idle=self.session_idle_timeout
+            ),
+            limits=Limits(account=self.account_rate_limits, mfa=self.mfa_rate_limits),
+            notifications=self.account_email_notifications,
+        )
+
+    @property
+    def _reauthentication(self) -> Reauthentication:
+        return Reauthentication(
+            window=self.account_reauthentication_timeout,
+            account=self.account_reauthentication_required,
+            mfa=self.mfa_reauthentication_required,
+            mfa_by_mfa=self.mfa_require_mfa_for_changes,
+        )
+
+    @property
+    def _password_rules(self) -> PasswordRules:
+        rules = self.auth_password_validators
+        return replace(rules, min_length=max(rules.min_length, self.account_password_min_length))
 
     @property
     def inbox(self) -> Path:

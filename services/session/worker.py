@@ -6,9 +6,11 @@ from datetime import timedelta
 import httpx
 from celery import Celery
 
-from services.session.flows import build_mails, build_sweeps
+from services.session.flows import build_erasing, build_mails, build_sweeps
 from services.session.flows.delivery import Delivery
+from services.session.gateway.ledger import TIMEOUT, LedgerClient
 from services.session.gateway.postbox import postbox_for
+from services.session.gateway.templates import Templates
 from services.session.settings import Settings
 from shared.auth import Caller
 from shared.bus.reach import reachable
@@ -23,6 +25,7 @@ from shared.worker import Background, background
 LOOK_FOR_MAIL = timedelta(seconds=1)
 REPAIR = timedelta(seconds=30)
 COLLECT = timedelta(seconds=30)
+ERASE = timedelta(seconds=5)
 DELETE = timedelta(minutes=10)
 
 
@@ -50,10 +53,24 @@ def register(
     work.forever(relay.run, "session relay")
     work.every(LOOK_FOR_MAIL, create_delivery(settings, db, clock).deliver_due, "session mail")
     factors = _factors(work, settings, clock, factor_transports or {})
-    sweeps = build_sweeps(db, factors=factors, clock=clock)
+    sweeps = build_sweeps(
+        db,
+        ring=settings.session_sealing_keys,
+        factors=factors,
+        clock=clock,
+        policy=settings.policy,
+    )
     work.every(REPAIR, _quietly(sweeps.repair_registers), "session registers")
     work.every(COLLECT, _quietly(sweeps.collect_dead), "session dead authenticators")
     work.every(DELETE, _quietly(sweeps.delete_expired), "session expired rows")
+    erasing = build_erasing(
+        db,
+        factors=factors,
+        ledger=_ledger(work, settings, clock),
+        clock=clock,
+        policy=settings.policy,
+    )
+    work.every(ERASE, _quietly(erasing.erase_due), "session erasures")
 
 
 def create_delivery(settings: Settings, db: Database, clock: Clock) -> Delivery:
@@ -62,6 +79,7 @@ def create_delivery(settings: Settings, db: Database, clock: Clock) -> Delivery:
     return Delivery(
         mails=build_mails(db, settings.session_sealing_keys),
         postbox=postbox_for(smtp_url, settings.inbox),
+        templates=Templates(settings.mail_templates_dir),
         clock=clock,
         sender=settings.default_from_email,
         public_url=settings.public_url,
@@ -82,6 +100,14 @@ def _factors(
         work.at_stop(factor.close)
         factors[name] = factor
     return factors
+
+
+def _ledger(work: Background, settings: Settings, clock: Clock) -> LedgerClient:
+    caller = Caller(settings.session_caller_key, clock)
+    http = connect(settings.audit_url, caller=caller, audience="audit", timeout=TIMEOUT)
+    ledger = LedgerClient(http)
+    work.at_stop(ledger.close)
+    return ledger
 
 
 def _quietly(

@@ -3,69 +3,19 @@
 import asyncio
 import json
 import time
-from collections.abc import AsyncIterator
-from datetime import timedelta
 from typing import Any
 
 import httpx
 import pytest
-from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from fastapi import FastAPI
 
 from services.audit.client import AuditClient
 from services.audit.flows import Ledger
-from services.audit.main import create_app
-from services.audit.settings import Settings
-from shared.auth import Caller, PrivateKey, PublicKey, PublicKeys
+from shared.auth import PrivateKey
 from shared.bus.wire import EventVerifier
-from shared.http import connect
 from tests import trail
+from tests.audit.callers import OPERATOR, TOTP, bearer
 from tests.audit.facts import fact
-
-OPERATOR = PrivateKey("operator-1", "operator", Ed25519PrivateKey.from_private_bytes(b"o" * 32))
-TOTP = PrivateKey("totp-1", "totp", Ed25519PrivateKey.from_private_bytes(b"t" * 32))
-
-
-@pytest.fixture
-async def app(ledger_url: str) -> AsyncIterator[FastAPI]:
-    """The readers' side of the ledger."""
-    keys = PublicKeys({k.id: PublicKey(k.issuer, k.key.public_key()) for k in (OPERATOR, TOTP)})
-    settings = Settings(
-        audit_database_url=ledger_url,
-        broker_url="amqp://127.0.0.1:1//",
-        event_keys=trail.PUBLIC_KEYS,
-        caller_keys=keys,
-    )
-    app = create_app(settings)
-    async with app.router.lifespan_context(app):
-        yield app
-
-
-@pytest.fixture
-async def http(app: FastAPI) -> AsyncIterator[httpx.AsyncClient]:
-    """A client without a credential."""
-    async with httpx.AsyncClient(
-        transport=httpx.ASGITransport(app), base_url="http://audit"
-    ) as client:
-        yield client
-
-
-@pytest.fixture
-async def client(app: FastAPI) -> AsyncIterator[AuditClient]:
-    """The operator's client."""
-    async with connect(
-        "http://audit",
-        caller=Caller(OPERATOR),
-        audience="audit",
-        transport=httpx.ASGITransport(app),
-        timeout=timedelta(seconds=30),
-    ) as http:
-        yield AuditClient(http)
-
-
-def bearer(key: PrivateKey, audience: str = "audit") -> dict[str, str]:
-    """Return the header with which the owner of `key` calls `audience`."""
-    return {"authorization": f"Bearer {Caller(key).token_for(audience)}"}
 
 
 async def test_every_route_refuses_without_a_credential(

@@ -71,6 +71,19 @@ def test_everything_that_is_missing_is_told_at_once(tmp_path: Path) -> None:
         assert f"- {name}" in examined.stdout
 
 
+def test_mail_templates_that_make_no_letter_are_told(
+    variables: dict[str, str], tmp_path: Path
+) -> None:
+    (tmp_path / "mail").mkdir()
+    (tmp_path / "mail" / "new_login.txt").write_text("Subject: x\n\n{{ nobody }}\n")
+
+    examined = run("doctor", "session", **variables, MAIL_TEMPLATES_DIR=str(tmp_path / "mail"))
+
+    assert examined.exit_code == 1
+    assert "MAIL_TEMPLATES_DIR" in examined.stdout
+    assert "new_login" in examined.stdout
+
+
 def test_one_service_can_be_examined_alone(tmp_path: Path) -> None:
     examined = run("doctor", "audit", VAR_DIR=str(tmp_path))
 
@@ -176,6 +189,80 @@ def test_a_public_address_that_is_unsafe_is_told(
 
     assert len(told) == len(words)
     assert all(word in problem for word, problem in zip(words, told, strict=True))
+
+
+@pytest.mark.parametrize(
+    ("origin", "told", "words"),
+    [
+        ("https://app.example.com", {}, ["cannot read the CSRF cookie"]),
+        ("https://app.example.com", {"CSRF_COOKIE_DOMAIN": "example.com"}, []),
+        ("https://app.example.com", {"CSRF_COOKIE_DOMAIN": ".example.com"}, []),
+        (
+            "https://example.org",
+            {"CSRF_COOKIE_DOMAIN": "example.com"},
+            ["cannot read the CSRF cookie"],
+        ),
+        ("https://id.example.com:8443", {}, []),
+        ("http://id.example.com:8080", {}, ["has another scheme"]),
+        (
+            "http://id.example.com:8080",
+            {"SESSION_COOKIE_SAMESITE": "none", "CSRF_COOKIE_SAMESITE": "none"},
+            [],
+        ),
+        ("https://example.org", {"CSRF_TRUSTED_ORIGINS": ""}, []),
+    ],
+)
+def test_a_page_that_is_let_write_and_cannot_is_told(
+    variables: dict[str, str],
+    monkeypatch: pytest.MonkeyPatch,
+    origin: str,
+    told: dict[str, str],
+    words: list[str],
+) -> None:
+    variables |= {
+        "COUNTERSIGN_DEVELOPMENT": "false",
+        "PUBLIC_URL": "https://id.example.com",
+        "CORS_ALLOWED_ORIGINS": origin,
+        "CSRF_TRUSTED_ORIGINS": origin,
+        **told,
+    }
+
+    found = list(doctor.shut_out_pages(loaded(monkeypatch, variables)))
+
+    assert len(found) == len(words)
+    assert all(word in problem for word, problem in zip(words, found, strict=True))
+
+
+@pytest.mark.parametrize(
+    ("told", "words"),
+    [
+        ({}, []),
+        ({"SECURE_HSTS_SECONDS": "3600"}, []),
+        ({"SECURE_HSTS_INCLUDE_SUBDOMAINS": "true"}, ["need SECURE_HSTS_SECONDS"]),
+        ({"SECURE_HSTS_SECONDS": "3600", "SECURE_HSTS_PRELOAD": "true"}, ["a year"]),
+        (
+            {
+                "SECURE_HSTS_SECONDS": "31536000",
+                "SECURE_HSTS_INCLUDE_SUBDOMAINS": "true",
+                "SECURE_HSTS_PRELOAD": "true",
+            },
+            [],
+        ),
+        ({"PUBLIC_URL": "http://id.example.com", "SECURE_HSTS_SECONDS": "60"}, ["not https"]),
+    ],
+)
+def test_hsts_that_nobody_would_heed_is_told(
+    variables: dict[str, str],
+    monkeypatch: pytest.MonkeyPatch,
+    told: dict[str, str],
+    words: list[str],
+) -> None:
+    https = {"COUNTERSIGN_DEVELOPMENT": "false", "PUBLIC_URL": "https://id.example.com"}
+
+    found = list(doctor.unheard_promises(loaded(monkeypatch, variables | https | told)))
+
+    assert len(found) == len(words)
+    assert all(word in problem for word, problem in zip(words, found, strict=True))
 
 
 @pytest.mark.parametrize(

@@ -19,6 +19,9 @@ DEPARTURES = (
 )
 """Where django-allauth itself does not answer as its document says, seen in its own answers."""
 
+OURS = ("ids of sessions are texts, as those of people may be",)
+"""Where Countersign does not answer as the document says, on purpose."""
+
 Json = dict[str, Any]
 
 
@@ -26,7 +29,8 @@ def problems(kind: str, method: str, path: str, body: Json) -> list[str]:
     """Return where `body` departs from what is documented for this request and status.
 
     What the document does not know cannot be held against it: it lists neither the 409 of every
-    endpoint nor 503. `DEPARTURES` says where the real thing, which clients know, is otherwise.
+    endpoint nor 503. `DEPARTURES` says where the real thing, which clients know, is otherwise, and
+    `OURS` where we are.
     """
     meta = body.get("meta", {})
     if body["status"] == HTTPStatus.UNAUTHORIZED and not meta["is_authenticated"]:
@@ -71,7 +75,7 @@ def _document() -> Json:
 
 
 def _in_json_schema(node: Any) -> Any:
-    """Turn OpenAPI 3.0 into JSON Schema, and allow for `DEPARTURES`."""
+    """Turn OpenAPI 3.0 into JSON Schema, and allow for `DEPARTURES` and `OURS`."""
     if isinstance(node, list):
         return [_in_json_schema(child) for child in node]
     if not isinstance(node, dict):
@@ -83,4 +87,6 @@ def _in_json_schema(node: Any) -> Any:
         turned["type"] = [turned["type"], "null"]
     if isinstance(turned.get("last_used_at"), dict):
         turned["last_used_at"] = {"anyOf": [turned["last_used_at"], {"type": "null"}]}
+    if "is_current" in turned and isinstance(turned.get("id"), dict):
+        turned["id"] = {"type": "string"}
     return turned

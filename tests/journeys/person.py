@@ -39,6 +39,14 @@ class Person:
         """Give address and password."""
         return await self.client.post("auth/login", self.credentials)
 
+    async def log_in_elsewhere(self) -> Client:
+        """Return another client, at which the same person is logged in."""
+        client = self.suite.client(self.client.kind)
+        await client.get("config")
+        answer = await client.post("auth/login", self.credentials)
+        assert answer.status == 200
+        return client
+
     async def log_out(self) -> Answer:
         """End the session, and forget it."""
         answer = await self.client.delete("auth/session")

@@ -69,8 +69,8 @@ async def _walk_side_by_side(base_url: str) -> None:
     suite = Running(base_url=base_url, period=PERIOD)
     people = [Person(suite=suite, client=suite.client(kind)) for kind in ("app", "browser")]
     await asyncio.gather(*(walk(person) for person in people))
-    for person in people:
-        await person.client.close()
+    for client in suite.clients:
+        await client.close()
 
 
 @pytest.mark.parametrize("kind", ["app", "browser"])

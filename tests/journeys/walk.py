@@ -7,6 +7,8 @@ async def walk(person: Person) -> None:
     """Go all the way, checking each answer."""
     await _sign_up(person)
     await _log_in_with_the_password(person)
+    await _change_the_password(person)
+    await _end_a_session(person)
     await _turn_on_totp(person)
     await _log_in_with_totp(person)
     await _turn_off_totp(person)
@@ -38,6 +40,44 @@ async def _log_in_with_the_password(person: Person) -> None:
     session = await person.log_in()
     assert (session.status, session.methods) == (200, ["password"])
     assert (await client.get("auth/session")).body["data"] == session.body["data"]
+
+
+async def _change_the_password(person: Person) -> None:
+    client, old, path = person.client, person.password, "account/password/change"
+    elsewhere = await person.log_in_elsewhere()
+    change = {"current_password": old, "new_password": "battery-staple-8"}
+    wrong = await client.post(path, {**change, "current_password": "wrong"})
+    assert (wrong.status, wrong.codes, wrong.params) == (
+        400,
+        ["enter_current_password"],
+        ["current_password"],
+    )
+    weak = await client.post(path, {**change, "new_password": "1"})
+    assert (weak.status, weak.params[0]) == (400, "new_password")
+    changed = await client.post(path, change)
+    assert (changed.status, changed.methods) == (200, ["password"])
+    person.password = change["new_password"]
+    assert (await client.get("auth/session")).body["data"] == changed.body["data"]
+    assert (await elsewhere.get("auth/session")).status == _over(client.kind)
+
+
+async def _end_a_session(person: Person) -> None:
+    client = person.client
+    elsewhere = await person.log_in_elsewhere()
+    listed = (await client.get("auth/sessions")).body["data"]
+    assert sorted(session["is_current"] for session in listed) == [False, True]
+    other = next(session["id"] for session in listed if not session["is_current"])
+    left = await client.call("DELETE", "auth/sessions", {"sessions": [other]})
+    assert [session["is_current"] for session in left.body["data"]] == [True]
+    again = await client.call("DELETE", "auth/sessions", {"sessions": [other]})
+    assert (again.status, again.params) == (400, ["sessions"])
+    assert (await elsewhere.get("auth/session")).status == _over(client.kind)
+    assert (await client.get("auth/session")).status == 200
+
+
+def _over(kind: str) -> int:
+    """Return the status by which a client of this kind learns that its session has ended."""
+    return 410 if kind == "app" else 401
 
 
 async def _turn_on_totp(person: Person) -> None:

@@ -4,7 +4,7 @@ import json
 import ssl
 from asyncio import Lock
 from collections import defaultdict
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import timedelta
@@ -14,7 +14,7 @@ from httpx_aiohttp import AiohttpTransport
 from sqlalchemy import BigInteger, bindparam, select, update
 
 from services.session.domain.mails import Mail
-from services.session.flows import Sweeps, build_mails, build_sweeps
+from services.session.flows import Policy, Sweeps, build_mails, build_sweeps
 from services.session.flows.register import LIVE
 from services.session.store import MailStore
 from services.session.store.tables import dead_authenticators, emails, outbox, sessions, users
@@ -57,6 +57,7 @@ class House:
     db: Database
     totp: FactorClient
     mails: MailStore
+    ring: KeyRing
     _letters: dict[str, list[Mail]] = field(default_factory=lambda: defaultdict(list))
     _postman: Lock = field(default_factory=Lock)
 
@@ -65,7 +66,7 @@ class House:
         replica: int,
         method: str,
         path: str,
-        body: dict[str, str] | None = None,
+        body: Mapping[str, object] | None = None,
         *,
         address: str,
         token: str | None = None,
@@ -125,7 +126,13 @@ class House:
 
     def _sweeps(self, later: timedelta) -> Sweeps:
         factors = {"totp": self.totp}
-        return build_sweeps(self.db, factors=factors, clock=lambda: utc_now() + later)
+        return build_sweeps(
+            self.db,
+            ring=self.ring,
+            factors=factors,
+            clock=lambda: utc_now() + later,
+            policy=Policy(),
+        )
 
     async def _user(self, user_id: str) -> Row:
         row = await self.db.find(USER, id=user_id)
@@ -162,4 +169,5 @@ async def opened(replicas: Replicas) -> AsyncIterator[House]:
             db=db,
             totp=totp,
             mails=build_mails(db, ring),
+            ring=ring,
         )

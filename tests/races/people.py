@@ -2,7 +2,7 @@
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from itertools import count
 
@@ -54,6 +54,7 @@ class Person:
     id: str = ""
     token: str = ""
     device: Device = field(default_factory=lambda: Device(""))
+    password: str = PASSWORD
 
     @property
     def email(self) -> str:
@@ -63,10 +64,15 @@ class Person:
     @property
     def credentials(self) -> dict[str, str]:
         """What they sign up and log in with."""
-        return {"email": self.email, "password": PASSWORD}
+        return {"email": self.email, "password": self.password}
 
     async def ask(
-        self, replica: int, method: str, path: str, body: dict[str, str] | None, token: str | None
+        self,
+        replica: int,
+        method: str,
+        path: str,
+        body: Mapping[str, object] | None,
+        token: str | None,
     ) -> Answer:
         """Ask a replica, from home."""
         home = f"10.0.{self.number // 250}.{self.number % 250 + 1}"
@@ -113,12 +119,17 @@ class Person:
 
     async def reauthenticate(self, replica: int, token: str) -> Answer:
         """Prove the password again."""
-        body = {"password": PASSWORD}
+        body = {"password": self.password}
         return await self.ask(replica, "POST", "auth/reauthenticate", body, token)
 
     async def reauthenticate_by_code(self, replica: int, token: str, code: str) -> Answer:
         """Prove to have the device."""
         return await self.ask(replica, "POST", "auth/2fa/reauthenticate", {"code": code}, token)
+
+    async def change_password(self, replica: int, token: str, new: str) -> Answer:
+        """Ask for another password; `password` stays what it is until somebody sets it."""
+        body = {"current_password": self.password, "new_password": new}
+        return await self.ask(replica, "POST", "account/password/change", body, token)
 
     async def show_totp(self, replica: int, token: str) -> Device:
         """Ask for a new secret, and set a device up with it."""

@@ -103,6 +103,15 @@ def invalid(param: str) -> Json:
     return {"message": "Enter a valid value.", "code": "invalid", "param": param}
 
 
+def current_first(seen: Seen) -> Seen:
+    """List the session that asks before all others."""
+    sessions = (seen.body or {}).get("data")
+    if seen.body is None or not isinstance(sessions, list):
+        return seen
+    ordered = sorted(sessions, key=lambda session: not session["is_current"])
+    return replace(seen, body={**seen.body, "data": ordered})
+
+
 def with_a_new_token(seen: Seen) -> Seen:
     """Show a new token where there is a place for it, which is to apps alone."""
     if seen.holds:
@@ -127,6 +136,10 @@ DIFFERENCES = (
         steps(
             "the second step",
             "logged in",
+            "change the password to the same with TOTP",
+            "change the password with TOTP",
+            "after the change with TOTP",
+            "change the password back with TOTP",
             "deactivate too early",
             "reauthenticate with TOTP",
             "reauthenticated",
@@ -166,6 +179,29 @@ DIFFERENCES = (
         "JSON types are not coerced: a number is no code.",
         with_errors(invalid("code")),
         steps("a second step with a number"),
+    ),
+    Difference(
+        "JSON types are not coerced: a number is no id.",
+        with_errors(
+            {"message": "Enter a list of ids.", "code": "invalid_pk_value", "param": "sessions"}
+        ),
+        steps("end a number"),
+    ),
+    Difference(
+        "Ids of sessions are texts, so that any text may be one.",
+        with_errors(
+            {
+                "message": "Select a valid choice. <value> is not one of the available choices.",
+                "code": "invalid_choice",
+                "param": "sessions",
+            }
+        ),
+        steps("end what is no session"),
+    ),
+    Difference(
+        "The session that asks is listed first, then the others, the newest first.",
+        current_first,
+        steps("two sessions", "still two sessions"),
     ),
     Difference(
         "NUL is refused where JSON is read, before fields are looked at.",

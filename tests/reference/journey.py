@@ -10,6 +10,10 @@ from typing import Any
 
 ADDRESS = "ada@example.org"
 PASSWORD = "correct-horse-9"
+NEW_PASSWORD = "battery-staple-8"
+AGENT = "A client/1.0"
+PASSWORD_CHANGE = "account/password/change"
+NEW = {"current_password": PASSWORD, "new_password": NEW_PASSWORD}
 Json = dict[str, Any]
 
 
@@ -71,13 +75,17 @@ class Seen:
 
 
 def journey() -> Journey:
-    """Sign up, log in, turn TOTP on, log in with it, turn it off, and err in every way."""
+    """Sign up, log in, turn TOTP on, log in with it, turn it off, and err in every way.
+
+    Change the password and end sessions, with a second factor and without.
+    """
     yield Ask("configuration", "GET", "config")
     yield Ask("anonymous", "GET", "auth/session")
     yield from _sign_up()
     secret = yield from _turn_on_totp()
     yield from _log_in(secret)
     yield from _turn_off_totp(secret)
+    yield from _have_sessions()
     yield from _sign_up_again()
     yield from _guess_passwords()
     yield from _misbehave()
@@ -159,6 +167,8 @@ def _log_in(secret: str) -> Journey:
     yield Ask("pending", "GET", "auth/session")
     yield Ask("list while pending", "GET", "account/authenticators")
     yield Ask("deactivate while pending", "DELETE", "account/authenticators/totp")
+    yield Ask("change the password while pending", "POST", PASSWORD_CHANGE, NEW)
+    yield Ask("list sessions while pending", "GET", "auth/sessions")
     yield Ask("reauthenticate while pending", "POST", "auth/reauthenticate", credentials)
     yield Ask("verify while pending", "POST", "auth/email/verify", {"key": "BBBB-BBBB"})
     yield Ask(
@@ -178,12 +188,83 @@ def _log_in(secret: str) -> Journey:
     yield Ask("logged in", "GET", "auth/session")
 
 
+def _change_passwords(when: str) -> Journey:
+    """Change the password and back again, and err."""
+    yield CalmDown()
+    for fault, body in {
+        "with nothing": {},
+        "without the present one": {"new_password": NEW_PASSWORD},
+        "without a new one": {"current_password": PASSWORD},
+        "with blanks": {"current_password": "", "new_password": ""},
+        "with the wrong one": {**NEW, "current_password": "bad"},
+    }.items():
+        yield Ask(f"change the password {fault} {when}", "POST", PASSWORD_CHANGE, body)
+    yield CalmDown()
+    for fault, password in {
+        "a weak one": "12345",
+        "a common one": "password1",
+        "one of digits": "8364019572",
+        "one like the address": "ada@example",
+        "the same": PASSWORD,
+    }.items():
+        body = {"current_password": PASSWORD, "new_password": password}
+        yield Ask(f"change the password to {fault} {when}", "POST", PASSWORD_CHANGE, body)
+    yield CalmDown()
+    yield Ask(
+        f"change the password wrongly and weakly {when}",
+        "POST",
+        PASSWORD_CHANGE,
+        {"current_password": "bad", "new_password": "123"},
+    )
+    yield Ask(f"change the password {when}", "POST", PASSWORD_CHANGE, NEW)
+    yield Ask(f"after the change {when}", "GET", "auth/session")
+    yield Ask(f"change the password by the old one {when}", "POST", PASSWORD_CHANGE, NEW)
+    back = {"current_password": NEW_PASSWORD, "new_password": PASSWORD}
+    yield Ask(f"change the password back {when}", "POST", PASSWORD_CHANGE, back)
+    for time in ("fifth", "sixth"):
+        body = {**NEW, "current_password": "bad"}
+        yield Ask(f"change the password a {time} time {when}", "POST", PASSWORD_CHANGE, body)
+    yield Ask(f"the only session {when}", "GET", "auth/sessions")
+
+
+def _have_sessions() -> Journey:
+    path = "auth/sessions"
+    credentials = {"email": ADDRESS, "password": PASSWORD}
+    yield Ask("sessions of nobody", "GET", path)
+    yield Ask("end sessions of nobody", "DELETE", path, {"sessions": [1]})
+    yield Ask("change the password of nobody", "POST", PASSWORD_CHANGE, NEW)
+    yield Ask("log in here", "POST", "auth/login", credentials)
+    yield Forget()
+    yield Ask("log in there", "POST", "auth/login", credentials)
+    answer = yield Ask("two sessions", "GET", path)
+    other = next(session["id"] for session in answer["data"] if not session["is_current"])
+    yield Ask("end no sessions", "DELETE", path, {"sessions": []})
+    yield Ask("end sessions with nothing", "DELETE", path, {})
+    yield Ask("end what is no list", "DELETE", path, {"sessions": "all"})
+    yield Ask("end a session that is not there", "DELETE", path, {"sessions": ["987654321"]})
+    yield Ask("end what is no session", "DELETE", path, {"sessions": ["a"]})
+    yield Ask("end a number", "DELETE", path, {"sessions": [987654321]})
+    yield Ask("end one and another", "DELETE", path, {"sessions": [other, "987654321"]})
+    yield Ask("still two sessions", "GET", path)
+    yield Ask("end the other session", "DELETE", path, {"sessions": [other]})
+    yield Ask("end it again", "DELETE", path, {"sessions": [other]})
+    yield Forget()
+    yield Ask("log in elsewhere", "POST", "auth/login", credentials)
+    yield from _change_passwords("without TOTP")
+    answer = yield Ask("one session", "GET", path)
+    ids = [session["id"] for session in answer["data"]]
+    yield Ask("end all sessions", "DELETE", path, {"sessions": ids})
+    yield Ask("after ending all sessions", "GET", "auth/session")
+    yield Forget()
+
+
 def _turn_off_totp(secret: str) -> Journey:
     path = "account/authenticators/totp"
     yield Ask("activate while active", "POST", path, {"code": "000000"})
     yield Ask("deactivate too early", "DELETE", path)
     code = yield Code(secret, steps=0)
     yield Ask("a used code", "POST", "auth/2fa/reauthenticate", {"code": code})
+    yield from _change_passwords("with TOTP")
     code = yield Code(secret)
     yield Ask("reauthenticate with TOTP", "POST", "auth/2fa/reauthenticate", {"code": code})
     yield Ask("reauthenticated", "GET", "auth/session")

@@ -19,7 +19,17 @@ import pyotp
 from django.conf import settings
 from django.core.management import call_command
 
-from tests.reference.journey import Ask, CalmDown, Code, Forget, Json, MailedCode, Seen, journey
+from tests.reference.journey import (
+    AGENT,
+    Ask,
+    CalmDown,
+    Code,
+    Forget,
+    Json,
+    MailedCode,
+    Seen,
+    journey,
+)
 
 VALIDATORS = (
     "UserAttributeSimilarityValidator",
@@ -54,6 +64,7 @@ def configure() -> None:
             "django.contrib.auth.middleware.AuthenticationMiddleware",
             "django.contrib.messages.middleware.MessageMiddleware",
             "allauth.account.middleware.AccountMiddleware",
+            "allauth.usersessions.middleware.UserSessionsMiddleware",
         ],
         ROOT_URLCONF="tests.reference.urls",
         DATABASES={"default": {"ENGINE": "django.db.backends.sqlite3", "NAME": ":memory:"}},
@@ -152,7 +163,7 @@ class Peer:
 
     def headers(self, ask: Ask) -> dict[str, str]:
         """Return what this kind of client sends along."""
-        headers = {} if ask.origin is None else {"Origin": ask.origin}
+        headers = {"User-Agent": AGENT} | ({} if ask.origin is None else {"Origin": ask.origin})
         if self.kind == "app":
             token = ask.session_token or self.token
             return headers | ({"X-Session-Token": token} if token else {})

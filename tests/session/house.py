@@ -17,7 +17,8 @@ from fastapi import FastAPI
 from prometheus_client import REGISTRY
 from sqlalchemy import bindparam, select, update
 
-from services.session.domain.mails import Mail
+from services.session.domain.limits import Limits
+from services.session.domain.mails import Mail, MailKind
 from services.session.domain.sessions import Client
 from services.session.flows import (
     Flows,
@@ -52,6 +53,9 @@ CHANGE_USER = {
     name: Statement(update(users).values({name: bindparam("value", type_=users.c[name].type)}))
     for name in ("factor_epoch", "session_epoch", "disabled_at", "mfa_rests_until")
 }
+
+
+ANSWERS = (MailKind.VERIFICATION_CODE, MailKind.ACCOUNT_EXISTS)
 
 
 class Hands:
@@ -101,6 +105,10 @@ class Wire(httpx.AsyncBaseTransport):
     def break_down(self) -> None:
         """Break every request from now on."""
         self._cuts = [(m, "", Cut.BEFORE) for m in ("GET", "POST", "PUT", "DELETE")] * 100
+
+    def restore(self) -> None:
+        """Mend everything."""
+        self._cuts = []
 
     def hold(self, method: str, part: str, where: Cut) -> "Held":
         """Hold up the next request of that method to a path with `part` in it."""
@@ -193,7 +201,14 @@ class House:
     @property
     def sweeps(self) -> Sweeps:
         """Return what the worker does now and then."""
-        return build_sweeps(self.db, factors=self.factors, clock=self.clock)
+        return build_sweeps(
+            self.db, ring=RING, factors=self.factors, clock=self.clock, policy=Policy()
+        )
+
+    def under(self, policy: Policy) -> "House":
+        """Return the house as it is under another policy."""
+        flows = make_flows(self.db, self.factors, self.clock, policy=policy)
+        return replace(self, flows=flows)
 
     def visitor(self, address: str = HOME, client: Client = Client.APP) -> "Visitor":
         """Return somebody at a client of their own."""
@@ -205,7 +220,14 @@ class House:
         return replace(self, flows=make_flows(db, self.factors, self.clock))
 
     async def mails(self) -> list[Mail]:
-        """Take every mail that is due."""
+        """Take every mail that is due; return those that are answers to what somebody asked."""
+        return [mail for mail in await self._taken() if mail.kind in ANSWERS]
+
+    async def notices(self) -> list[Mail]:
+        """Take every mail that is due; return those that tell what happened."""
+        return [mail for mail in await self._taken() if mail.kind not in ANSWERS]
+
+    async def _taken(self) -> list[Mail]:
         box = build_mails(self.db, RING)
         taken = []
         while due := await box.take(self.clock(), timedelta(hours=1)):
@@ -296,6 +318,19 @@ class Visitor:
         flow = self.house.flows.reauthenticate
         return self.keep(await flow.by_code(await self.visit(), code))
 
+    async def change_password(self, current: str | None, new: str | None) -> Outcome:
+        flow = self.house.flows.change_password
+        return self.keep(await flow.change(await self.visit(), current, new))
+
+    async def sessions(self) -> Outcome:
+        return await self.house.flows.sessions.list(await self.visit())
+
+    async def end_sessions(self, *ids: str) -> Outcome:
+        return self.keep(await self.house.flows.sessions.end(await self.visit(), ids))
+
+    async def end_all_sessions(self) -> Outcome:
+        return self.keep(await self.house.flows.sessions.end_all(await self.visit()))
+
     async def log_out(self) -> Outcome:
         return self.keep(await self.house.flows.logout.log_out(await self.visit()))
 
@@ -356,6 +391,7 @@ def make_flows(
     factors: dict[str, FactorClient],
     clock: Hands,
     hasher: PasswordHasher | None = None,
+    policy: Policy | None = None,
 ) -> Flows:
     """Return flows whose password hashes cost next to nothing."""
     return build_flows(
@@ -363,7 +399,7 @@ def make_flows(
         ring=RING,
         factors=factors,
         clock=clock,
-        policy=Policy(),
+        policy=policy or Policy(),
         hasher=hasher or PasswordHasher(queue=1000, threads=2, memory=8, passes=1),
     )
 
@@ -385,7 +421,7 @@ async def open_house(url: str, totp_url: str) -> AsyncIterator[House]:
             flows=make_flows(db, factors, clock),
             wire=wire,
             factors=factors,
-            store=Store(db),
+            store=Store(db, Limits()),
             signer=signer,
         )
 
@@ -398,7 +434,9 @@ async def second_replica(house: House) -> AsyncIterator[House]:
         wire = await open_totp(stack, house.urls[1], house.clock, house.signer)
         factors = make_factors(stack, wire, house.clock, house.signer)
         flows = make_flows(db, factors, house.clock)
-        yield replace(house, db=db, flows=flows, wire=wire, factors=factors, store=Store(db))
+        yield replace(
+            house, db=db, flows=flows, wire=wire, factors=factors, store=Store(db, Limits())
+        )
 
 
 async def opened(stack: AsyncExitStack, url: str, source: str, clock: Hands) -> Database:

@@ -11,7 +11,7 @@ import pytest
 from fastapi import FastAPI
 from starlette.routing import Route
 
-from services.session.api import account, auth
+from services.session.api import account, auth, person, sessions
 from services.session.domain.access import Access
 from services.session.main import create_app
 from services.session.settings import Settings
@@ -326,7 +326,13 @@ async def test_an_app_is_told_its_token_only_when_it_changes(only_app: Api) -> N
     assert "session_token" not in proved.body["meta"]
 
 
-ROUTES = [*auth.routes.all, *account.routes.all, *account.totp_routes.all]
+ROUTES = [
+    *auth.routes.all,
+    *account.routes.all,
+    *account.totp_routes.all,
+    *person.routes.all,
+    *sessions.routes.all,
+]
 
 
 ALLOWED = {  # to somebody with nothing, and to somebody who has only given a password

@@ -50,6 +50,19 @@ def settings(**values: object) -> Settings:
         ("ALLOWED_HOSTS", "login.example.org:8000"),
         ("CSRF_TRUSTED_ORIGINS", "https://app.example.org,https://*.example.org"),
         ("CSRF_TRUSTED_ORIGINS", "https://app.example.org/"),
+        ("CORS_ALLOWED_ORIGINS", "*"),
+        ("CORS_ALLOWED_ORIGINS", "https://*.example.org"),
+        ("CORS_ALLOWED_ORIGINS", "https://app.example.org/path"),
+        ("CORS_ALLOWED_ORIGINS", "null"),
+        ("SECURE_HSTS_SECONDS", "-1"),
+        ("ACCOUNT_RATE_LIMITS", "5/m"),
+        ("ACCOUNT_RATE_LIMITS", "[]"),
+        ("ACCOUNT_RATE_LIMITS", '{"login": 30}'),
+        ("ACCOUNT_RATE_LIMITS", '{"login": "30/m/user"}'),
+        ("ACCOUNT_RATE_LIMITS", '{"fax": "5/m"}'),
+        ("MFA_RATE_LIMITS", "false"),
+        ("MFA_RATE_LIMITS", '{"second_factor": null}'),
+        ("MAIL_TEMPLATES_DIR", "/nowhere/at/all"),
         ("ALLAUTH_TRUSTED_CLIENT_IP_HEADER", "X-Real-IP:"),
         ("SESSION_COOKIE_NAME", "session id"),
         ("CSRF_COOKIE_NAME", "csrf=token"),
@@ -196,3 +209,18 @@ def test_no_secret_shows(monkeypatch: pytest.MonkeyPatch) -> None:
         load(Settings)
 
     assert "hunter2" not in repr(own) + str(raised.value)
+
+
+@pytest.mark.parametrize(
+    ("told", "age"),
+    [(None, True), ("None", True), ("True", True), ("False", False)],
+)
+def test_a_session_outlives_the_browser_unless_it_is_not_to_be_remembered(
+    monkeypatch: pytest.MonkeyPatch, told: str | None, age: bool
+) -> None:
+    if told is not None:
+        monkeypatch.setenv("ACCOUNT_SESSION_REMEMBER", told)
+    outside = edge_settings(settings())
+
+    assert outside.session_cookie.age == (timedelta(days=14) if age else None)
+    assert outside.csrf_cookie.age == timedelta(days=364)

@@ -13,8 +13,11 @@ from services.session.domain.codes import ALPHABET, MailedCode, new_code, normal
 from services.session.domain.limits import (
     FOR_EVER,
     LAST_FAILURE,
+    Limits,
+    Per,
+    Rate,
+    counter_of,
     network_of,
-    origin_key,
     rest_after,
 )
 from services.session.domain.methods import (
@@ -271,7 +274,7 @@ def test_a_register_knows_its_entries() -> None:
 
 def test_rests_grow_from_five_minutes_to_a_day() -> None:
     """L1: and never shrink."""
-    rests = [rest_after(failures) for failures in range(LAST_FAILURE)]
+    rests = [rest_after(failures, Limits().second_factor) for failures in range(LAST_FAILURE)]
 
     assert rests[:5] == [timedelta(0)] * 5
     assert rests[5:8] == [timedelta(minutes=m) for m in (5, 10, 20)]
@@ -297,7 +300,9 @@ def test_an_origin_is_an_address_or_a_network(address: str, network: str) -> Non
 
 
 def test_counters_of_different_actions_are_apart() -> None:
-    assert origin_key("signup", "192.0.2.7") != origin_key("login_failed", "192.0.2.7")
+    rate = Rate(5, timedelta(minutes=1), Per.IP)
+
+    assert counter_of("signup", rate, "192.0.2.7") != counter_of("login", rate, "192.0.2.7")
 
 
 # Mailed codes

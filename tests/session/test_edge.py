@@ -1,6 +1,7 @@
 """The edge on its own: fields, hosts, addresses, cookies, and the proof that a page is ours."""
 
 from datetime import timedelta
+from ipaddress import ip_address
 
 import pytest
 from hypothesis import given
@@ -168,6 +169,14 @@ def test_without_a_list_the_public_url_is_the_list() -> None:
         (3, "203.0.113.9, 198.51.100.7", "192.0.2.1"),
         (1, "", "192.0.2.1"),
         (1, "not an address", "192.0.2.1"),
+        (1, "198.51.100.7, not an address", "192.0.2.1"),
+        (2, "198.51.100.7,, 203.0.113.9", "192.0.2.1"),
+        (1, "198.51.100.7, ", "192.0.2.1"),
+        (1, "198.51.100.7, 3325256711", "192.0.2.1"),
+        (1, "198.51.100.7, 127.1", "192.0.2.1"),
+        (1, "198.51.100.7, 203.0.113.\N{SUPERSCRIPT TWO}", "192.0.2.1"),
+        (1, "198.51.100.7, 203.0.113.9/24", "192.0.2.1"),
+        (1, "198.51.100.7, unknown", "192.0.2.1"),
         (1, "198.51.100.7:4711", "198.51.100.7"),
         (1, "[2001:db8::7]:4711", "2001:db8::7"),
         (1, "::ffff:198.51.100.7", "198.51.100.7"),
@@ -178,16 +187,31 @@ def test_without_a_list_the_public_url_is_the_list() -> None:
 def test_forwarded_addresses_count_only_from_trusted_proxies(
     proxies: int, forwarded: str, expected: str
 ) -> None:
+    """L7: that many from the right; with fewer, or what is no address, the peer itself counts."""
     made = request(x_forwarded_for=forwarded)
 
     assert client_address(made, proxies=proxies, header=None) == expected
 
 
+def test_several_headers_of_proxies_are_one_list() -> None:
+    """L7: what a client sends in a header of its own stays left of what the proxy appends."""
+    made = request(x_forwarded_for="203.0.113.9")
+    made.scope["headers"].append((b"x-forwarded-for", b"198.51.100.7"))
+
+    assert client_address(made, proxies=1, header=None) == "198.51.100.7"
+    assert client_address(made, proxies=2, header=None) == "203.0.113.9"
+    assert client_address(made, proxies=3, header=None) == "192.0.2.1"
+
+
 def test_a_proxy_may_name_the_client_in_a_header_of_its_own() -> None:
+    """L7: X-Forwarded-For then counts for nothing, with as many proxies as there may be."""
     made = request(x_real_ip="198.51.100.7", x_forwarded_for="203.0.113.9")
 
     assert client_address(made, proxies=0, header="x-real-ip") == "198.51.100.7"
+    assert client_address(made, proxies=1, header="x-real-ip") == "198.51.100.7"
     assert client_address(request(), proxies=0, header="x-real-ip") == "192.0.2.1"
+    forged = request(x_forwarded_for="203.0.113.9")
+    assert client_address(forged, proxies=1, header="x-real-ip") == "192.0.2.1"
 
 
 @pytest.mark.parametrize(
@@ -204,10 +228,13 @@ def test_a_header_that_does_not_name_one_client_names_none(values: tuple[str, ..
 
 @given(st.text(st.characters(codec="latin-1")))
 def test_a_forged_address_never_breaks_anything(forwarded: str) -> None:
+    """L7: whatever it holds, an address comes out."""
     made = request(peer=None)
     made.scope["headers"].append((b"x-forwarded-for", forwarded.encode("latin-1")))
 
-    assert client_address(made, proxies=1, header=None)
+    address = client_address(made, proxies=1, header=None)
+
+    assert str(ip_address(address)) == address
 
 
 # Browsers

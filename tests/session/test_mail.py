@@ -27,12 +27,14 @@ from hypothesis import strategies as st
 
 from services.session.domain.mails import Mail, MailKind
 from services.session.gateway.letters import compose
-from services.session.gateway.postbox import Inbox, Smtp, Undeliverable, postbox_for
+from services.session.gateway.postbox import Inbox, Smtp, Undeliverable, postbox_for, text_of
+from services.session.gateway.templates import Templates
 from services.session.pages import inbox as inbox_page
 from shared.errors import ConfigurationError, Unavailable
 
 WRITTEN_AT = datetime(2026, 5, 4, 3, 2, 1, tzinfo=UTC)
 CODE = "BCDF-GHJK"
+NOTICED = {"time": "2026-05-04 03:02:01 UTC", "factor": "totp"}
 
 
 def letter(
@@ -41,13 +43,14 @@ def letter(
     to: str = "ada@example.org",
     message_id: str = "m1",
 ) -> EmailMessage:
-    facts = {"code": CODE} if kind is MailKind.VERIFICATION_CODE else {}
+    facts = {"code": CODE} if kind is MailKind.VERIFICATION_CODE else NOTICED
     return compose(
         Mail(id="1", kind=kind, to=to, facts=facts),
         sender="Countersign <no-reply@login.example.org>",
         public_url="https://login.example.org",
         message_id=message_id,
         written_at=WRITTEN_AT,
+        templates=Templates(),
     )
 
 
@@ -156,7 +159,7 @@ def trusted(certificate: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_the_code_is_alone_on_a_line_of_the_text() -> None:
-    text = letter().get_content()
+    text = text_of(letter())
 
     assert re.findall(r"(?m)^[A-Z]{4}-[A-Z]{4}$", text) == [CODE]
 
@@ -169,7 +172,7 @@ def test_a_letter_to_a_known_address_has_no_code() -> None:
 
 
 def test_every_kind_of_mail_has_a_text() -> None:
-    assert all(letter(kind).get_content().strip() for kind in MailKind)
+    assert all(text_of(letter(kind)).strip() for kind in MailKind)
 
 
 def test_a_letter_composed_again_is_the_same_letter() -> None:
@@ -179,7 +182,7 @@ def test_a_letter_composed_again_is_the_same_letter() -> None:
 
 def test_links_name_the_configured_url() -> None:
     """N11: links come from configuration alone; nothing of a request reaches a letter."""
-    urls = re.findall(r"https?://[^\s,]+", letter().get_content())
+    urls = re.findall(r"https?://[^\s,]+", text_of(letter()))
 
     assert set(urls) == {"https://login.example.org"}
 
@@ -202,7 +205,7 @@ async def test_a_mail_server_gets_the_message(server: Server) -> None:
 
     assert server.recipients == ["ada@example.org"]
     assert server.received[0]["Message-ID"] == "<m1@login.example.org>"
-    assert CODE in server.received[0].get_content()
+    assert CODE in text_of(server.received[0])
 
 
 @pytest.mark.usefixtures("trusted")
@@ -373,6 +376,7 @@ async def test_the_page_lists_the_letters_as_json(page: httpx.AsyncClient, tmp_p
 
 async def test_the_page_escapes_what_it_shows(page: httpx.AsyncClient, tmp_path: Path) -> None:
     hostile = letter()
+    hostile.clear_content()
     hostile.set_content("<script>alert(1)</script>")
     await Inbox(tmp_path).deliver(hostile)
 

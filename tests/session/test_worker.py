@@ -15,6 +15,7 @@ from services.session.domain.mails import Mail, MailKind
 from services.session.flows import build_mails
 from services.session.flows.delivery import KEEP_TRYING, LEASE, Delivery, pause_after
 from services.session.gateway.postbox import Inbox, Postbox, Undeliverable
+from services.session.gateway.templates import Templates
 from services.session.store import MailStore
 from services.session.worker import register
 from shared.cipher import KeyRing
@@ -85,6 +86,7 @@ def delivery(mails: MailStore, postbox: Postbox, clock: Hands) -> Delivery:
     return Delivery(
         mails=mails,
         postbox=postbox,
+        templates=Templates(),
         clock=clock,
         sender="no-reply@login.example.org",
         public_url="https://login.example.org",
@@ -122,6 +124,45 @@ async def test_what_is_not_due_waits(db: Database, mails: MailStore, clock: Hand
     await delivery(mails, carrier, clock).deliver_due()
 
     assert carrier.taken == []
+
+
+async def owe_later(db: Database, mails: MailStore, *, id: str, topic: str, at: datetime) -> None:
+    facts = {"time": "2026-05-04 12:00:00 UTC"}
+    mail = Mail(id=id, kind=MailKind.SECOND_FACTOR_MISSING, to=f"{id}@example.org", facts=facts)
+    await db.apply(mails.due(mail, NOON, at=at, topic=topic))
+
+
+async def test_a_mail_for_later_goes_out_then_and_once_for_each_topic(
+    db: Database, mails: MailStore, clock: Hands
+) -> None:
+    carrier, hour = Carrier(), timedelta(hours=1)
+    await owe_later(db, mails, id="first", topic="a", at=NOON + hour)
+    await owe_later(db, mails, id="second", topic="a", at=NOON)
+    await owe_later(db, mails, id="other", topic="b", at=NOON + hour)
+
+    clock.now = NOON + hour - timedelta(seconds=1)
+    await delivery(mails, carrier, clock).deliver_due()
+    assert carrier.taken == []
+
+    clock.now = NOON + hour
+    await delivery(mails, carrier, clock).deliver_due()
+    assert sorted(message["To"] for message in carrier.taken) == [
+        "first@example.org",
+        "other@example.org",
+    ]
+
+
+async def test_a_mail_that_was_withdrawn_never_goes_out(
+    db: Database, mails: MailStore, clock: Hands
+) -> None:
+    carrier = Carrier()
+    await owe_later(db, mails, id="gone", topic="a", at=NOON)
+    await owe_later(db, mails, id="other", topic="b", at=NOON)
+    await db.apply(mails.withdraw("a"))
+
+    await delivery(mails, carrier, clock).deliver_due()
+
+    assert [message["To"] for message in carrier.taken] == ["other@example.org"]
 
 
 async def test_a_mail_that_fails_goes_out_later_as_the_same_mail(

@@ -8,6 +8,7 @@ from pathlib import Path
 import httpx
 import pytest
 
+from services.session.gateway.postbox import text_of
 from services.suite import SERVICES
 from tests.suite.processes import processes, successor
 from tests.suites import RunningSuite, is_up, running_suite, until
@@ -67,7 +68,7 @@ def sign_up(suite: RunningSuite, name: str) -> str:
 
 def mailed_code(suite: RunningSuite, name: str) -> str:
     """Return the code that was mailed for a sign-up."""
-    text = suite.mailbox.wait_for(credentials(name)["email"]).get_content()
+    text = text_of(suite.mailbox.wait_for(credentials(name)["email"]))
     found = re.search(r"(?m)^[A-Z]{4}-[A-Z]{4}$", text)
     assert found, text
     return found.group()

@@ -1,8 +1,8 @@
-"""`account/…`: a person's own authenticators."""
+"""`account/…`: a person's own password and authenticators."""
 
 from services.session import schemas
 from services.session.api.edge import Call, Routes
-from services.session.api.fields import CODE
+from services.session.api.fields import CODE, CURRENT_PASSWORD, NEW_PASSWORD
 from services.session.domain.access import Access
 from services.session.flows.outcomes import Outcome
 
@@ -18,6 +18,17 @@ totp_routes = Routes()
 async def list_authenticators(call: Call) -> Outcome:
     """List the authenticators."""
     return await call.flows.authenticators.list(call.visit)
+
+
+@routes.post(
+    "/account/password/change", access=Access.LOGGED_IN, takes=(CURRENT_PASSWORD, NEW_PASSWORD)
+)
+async def change_password(call: Call) -> Outcome:
+    """Change the password, or set the first one."""
+    values, faults = call.read()
+    return await call.flows.change_password.change(
+        call.visit, values.get("current_password"), values.get("new_password"), faults=faults
+    )
 
 
 @totp_routes.get(

@@ -22,10 +22,13 @@ SameSite = Literal["lax", "strict", "none"]
 
 @dataclass(frozen=True, kw_only=True)
 class Cookie:
-    """How one cookie is set; the fields are those of Django's settings."""
+    """How one cookie is set; the fields are those of Django's settings.
+
+    Without an `age` it ends with the browser.
+    """
 
     name: str
-    age: timedelta
+    age: timedelta | None
     domain: str | None = None
     path: str = "/"
     secure: bool
@@ -37,7 +40,7 @@ class Cookie:
         response.set_cookie(
             self.name,
             value,
-            max_age=int(self.age.total_seconds()),
+            max_age=None if self.age is None else int(self.age.total_seconds()),
             path=self.path,
             domain=self.domain,
             secure=self.secure,

@@ -14,6 +14,7 @@ class Configured:
 
     login_methods: list[str]
     supported_types: list[str]
+    track_activity: bool
 
 
 def routes_for(configured: Configured) -> Routes:
@@ -32,7 +33,7 @@ def routes_for(configured: Configured) -> Routes:
             "supported_types": configured.supported_types,
             "passkey_login_enabled": False,
         },
-        "usersessions": {"track_activity": False},
+        "usersessions": {"track_activity": configured.track_activity},
     }
 
     @routes.get("/config", access=Access.ANYONE, answers={200: schemas.Configured})

@@ -18,9 +18,11 @@ from services.session.api.browser import (
     new_csrf_token,
     origin_of,
 )
+from services.session.api.cors import Cors
 from services.session.api.envelope import Shown
+from services.session.api.headers import SecurityHeaders, TransportSecurity
 from services.session.api.hosts import AllowedHosts
-from services.session.api.openapi import STANDING, Answers, describe
+from services.session.api.openapi import STANDING, Answers, Body, describe
 from services.session.domain.access import Access
 from services.session.domain.faults import Fault
 from services.session.domain.sessions import Client
@@ -31,7 +33,8 @@ from shared.errors import Malformed, Mistake
 from shared.http import describe as describe_error
 from shared.http import parse_json
 
-PREFIX = "/_allauth/{client}/v1"
+ROOT = "/_allauth/"
+PREFIX = ROOT + "{client}/v1"
 TOKEN_HEADER = "x-session-token"  # noqa: S105 - the name of a header
 
 
@@ -39,19 +42,23 @@ TOKEN_HEADER = "x-session-token"  # noqa: S105 - the name of a header
 class EdgeSettings:
     """Everything about the outside that is configured.
 
-    `trusted_origins` are origins of pages besides that of `public_url`; `csrf_header` is a header's
-    name, in lower case; `client_ip_header` and `trusted_proxy_count` as in `client_address`.
+    `trusted_origins` are origins of pages besides that of `public_url`, and `cors_origins` those
+    that may read answers from elsewhere; `csrf_header` is a header's name, in lower case;
+    `client_ip_header` and `trusted_proxy_count` as in `client_address`; `transport` is said only
+    where people come by HTTPS.
     """
 
     public_url: str
     clients: frozenset[Client]
     allowed_hosts: tuple[str, ...]
     trusted_origins: tuple[str, ...] = ()
+    cors_origins: tuple[str, ...] = ()
     session_cookie: Cookie
     csrf_cookie: Cookie
     csrf_header: str = "x-csrftoken"
     trusted_proxy_count: int = 0
     client_ip_header: str | None = None
+    transport: TransportSecurity = field(default_factory=TransportSecurity)
 
     @cached_property
     def origins(self) -> frozenset[str]:
@@ -101,7 +108,8 @@ Handler = Callable[[Call], Awaitable[Outcome | Shown]]
 class Route:
     """An endpoint: what it is called by, who may call it, and the members that it takes.
 
-    `answers` are the bodies that its flow can lead to, for the API's description.
+    `answers` are the bodies that its flow can lead to, for the API's description; so is `body`,
+    the schema of the members of a route that reads them by itself.
     """
 
     method: str
@@ -110,6 +118,7 @@ class Route:
     takes: tuple[fields.Text, ...]
     answers: Answers
     handler: Handler
+    body: Body | None = None
 
     @property
     def summary(self) -> str:
@@ -144,10 +153,15 @@ class Routes:
         return self._add("POST", path, access, takes, answers)
 
     def delete(
-        self, path: str, *, access: Access, answers: Answers = STANDING
+        self,
+        path: str,
+        *,
+        access: Access,
+        answers: Answers = STANDING,
+        body: Body | None = None,
     ) -> Callable[[Handler], Handler]:
         """Answer DELETE at `path`."""
-        return self._add("DELETE", path, access, (), answers)
+        return self._add("DELETE", path, access, (), answers, body=body)
 
     def _add(
         self,
@@ -156,6 +170,8 @@ class Routes:
         access: Access,
         takes: tuple[fields.Text, ...],
         answers: Answers,
+        *,
+        body: Body | None = None,
     ) -> Callable[[Handler], Handler]:
         def add(handler: Handler) -> Handler:
             self.all.append(
@@ -166,6 +182,7 @@ class Routes:
                     takes=takes,
                     answers=answers,
                     handler=handler,
+                    body=body,
                 )
             )
             return handler
@@ -192,13 +209,25 @@ def mount(app: FastAPI, resources: Iterable[Routes], flows: Flows, settings: Edg
                     summary=route.summary,
                     access=route.access,
                     takes=route.takes,
+                    body=route.body,
                     answers=route.answers,
                     csrf_header=settings.csrf_header,
                 ),
             )
     app.router.redirect_slashes = False  # the redirect would repeat the Host header
     app.add_exception_handler(HTTPException, _http_errors(methods))
+    _guard(app, settings)
+
+
+def _guard(app: FastAPI, settings: EdgeSettings) -> None:
+    """Put around the application what every request passes; each is added outside of the last."""
     app.add_middleware(AllowedHosts, allowed=settings.allowed_hosts)
+    if settings.cors_origins:
+        app.add_middleware(
+            Cors, prefix=ROOT, origins=settings.cors_origins, csrf_header=settings.csrf_header
+        )
+    said = settings.transport if settings.secure else TransportSecurity()
+    app.add_middleware(SecurityHeaders, transport=said)
 
 
 class AppEdge:

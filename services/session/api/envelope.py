@@ -1,7 +1,7 @@
 """The shape of every public answer: `status`, and `data`, `meta` or `errors` where they apply."""
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from math import ceil
@@ -11,7 +11,7 @@ from starlette.responses import Response
 from starlette.types import Scope
 
 from services.session.domain.faults import Fault
-from services.session.domain.methods import Method
+from services.session.domain.methods import Method, MethodKind
 from services.session.domain.register import Entry
 from services.session.domain.stages import Stage
 from services.session.flows.outcomes import (
@@ -24,11 +24,13 @@ from services.session.flows.outcomes import (
     ReauthenticationNeeded,
     Refused,
     Removed,
+    Sessions,
     StageNeeded,
     Standing,
     Throttled,
     Visit,
 )
+from services.session.store.session_list import Listed
 from shared.http.problems import Problem, problem_headers
 
 T = TypeVar("T")
@@ -41,7 +43,7 @@ MESSAGES = {
 """What people are told for the code of a request that cannot be read, if it can be told apart."""
 
 
-Factors = Authenticators | Enrolled | NotEnrolled | Removed
+Factors = Authenticators | Enrolled | NotEnrolled | Sessions | Removed
 
 
 @dataclass(frozen=True)
@@ -93,8 +95,8 @@ def render(outcome: Outcome | Shown, *, token: str | None) -> Response:
             return _standing(visit, shown)
         case StageNeeded():
             return _nobody(401)
-        case ReauthenticationNeeded(visit=visit):
-            data = {**_person(visit), "flows": reauthentication_flows(visit)}
+        case ReauthenticationNeeded(visit=visit, methods=methods):
+            data = {**_person(visit), "flows": reauthentication_flows(visit, methods)}
             return envelope(401, data=data, meta={"is_authenticated": True})
         case _:
             return _without_visit(outcome)
@@ -125,20 +127,23 @@ def login_flows(visit: Visit | None) -> list[dict[str, object]]:
     return flows
 
 
-def reauthentication_flows(visit: Visit) -> list[dict[str, object]]:
-    """Return how the person of this visit may prove again who they are."""
+def reauthentication_flows(
+    visit: Visit, methods: Collection[MethodKind]
+) -> list[dict[str, object]]:
+    """Return how the person of this visit may prove again who they are, if `methods` will do."""
     flows: list[dict[str, object]] = []
-    if visit.account is not None and visit.account.has_usable_password:
+    password = MethodKind.PASSWORD in methods
+    if password and visit.account is not None and visit.account.has_usable_password:
         flows.append({"id": "reauthenticate"})
-    if visit.types:
+    if MethodKind.MFA in methods and visit.types:
         flows.append({"id": "mfa_reauthenticate", "types": list(visit.types)})
     return flows
 
 
 def _without_visit(outcome: Refused | Misfit | Throttled | Factors | Shown) -> Response:
     match outcome:
-        case Refused(faults=faults):
-            return refused(faults)
+        case Refused(faults=faults, retry_after=retry_after):
+            return envelope(400, faults=faults, headers=_retry(retry_after))
         case Misfit(faults=faults):
             return envelope(409, faults=faults)
         case Throttled(retry_after=retry_after):
@@ -157,6 +162,8 @@ def _factors(outcome: Factors) -> Response:
             return envelope(200, data=_authenticator(entry))
         case NotEnrolled(display=display):
             return envelope(404, meta=display)
+        case Sessions(listed=listed, tracked=tracked):
+            return envelope(200, data=[_session(session, tracked=tracked) for session in listed])
         case Removed():
             return envelope(200)
 
@@ -203,6 +210,19 @@ def _authenticator(entry: Entry) -> dict[str, object]:
     }
 
 
+def _session(session: Listed, *, tracked: bool) -> dict[str, object]:
+    shown: dict[str, object] = {
+        "id": session.id,
+        "ip": session.ip,
+        "user_agent": session.user_agent,
+        "created_at": session.created_at.timestamp(),
+        "is_current": session.is_current,
+    }
+    if tracked:
+        shown["last_seen_at"] = session.last_seen_at.timestamp()
+    return shown
+
+
 def _present(value: T | None) -> T:
     if value is None:
         raise TypeError("there is nobody here")
@@ -216,5 +236,7 @@ def _error(fault: Fault) -> dict[str, object]:
     return error
 
 
-def _retry(after: timedelta) -> dict[str, str]:
+def _retry(after: timedelta | None) -> dict[str, str]:
+    if after is None:
+        return {}
     return {"Retry-After": str(max(1, ceil(after.total_seconds())))}

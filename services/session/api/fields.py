@@ -10,6 +10,7 @@ from services.session.domain.faults import Fault, invalid_email, required
 MAX_EMAIL = 320  # characters: 64 before the @, 255 after it (RFC 5321 section 4.5.3.1)
 MAX_PASSWORD = 4096
 MAX_TEXT = 1024
+MAX_IDS = 100  # in one list
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -20,6 +21,7 @@ class Text:
     max_length: int = MAX_TEXT  # characters
     strip: bool = True
     secret: bool = False
+    optional: bool = False
     format: ClassVar[str | None] = None
 
     def read(self, members: Mapping[str, object]) -> str | Fault:
@@ -68,15 +70,48 @@ EMAIL = Email(name="email")
 PASSWORD = Text(name="password", max_length=MAX_PASSWORD, strip=False, secret=True)
 CODE = Text(name="code", secret=True)
 KEY = Text(name="key", secret=True)
+CURRENT_PASSWORD = Text(
+    name="current_password", max_length=MAX_PASSWORD, strip=False, secret=True, optional=True
+)
+NEW_PASSWORD = Text(name="new_password", max_length=MAX_PASSWORD, strip=False, secret=True)
+
+
+def read_ids(name: str, members: Mapping[str, object]) -> list[str] | Fault:
+    """Return the ids that a member lists, each once, or what is wrong with it."""
+    value = members.get(name)
+    if value is None or value in ([], ""):
+        return required(name)
+    if not isinstance(value, list):
+        return Fault(code="invalid_list", message="Enter a list of values.", param=name)
+    if len(value) > MAX_IDS:
+        message = f"Ensure this value has at most {MAX_IDS} items (it has {len(value)})."
+        return Fault(code="max_length", message=message, param=name)
+    ids = [entry for entry in value if isinstance(entry, str) and entry]
+    if len(ids) < len(value):
+        return Fault(code="invalid_pk_value", message="Enter a list of ids.", param=name)
+    return list(dict.fromkeys(ids))
+
+
+def read_flag(name: str, members: Mapping[str, object]) -> bool | Fault:
+    """Return whether a member is true; absent and null are false."""
+    value = members.get(name)
+    if value is None or isinstance(value, bool):
+        return bool(value)
+    return Fault(code="invalid", message="Enter true or false.", param=name)
 
 
 def read(
     fields: Sequence[Text], members: Mapping[str, object]
 ) -> tuple[dict[str, str], list[Fault]]:
-    """Return the values of `fields` by name, and what is wrong with the others, in their order."""
+    """Return the values of `fields` by name, and what is wrong with the others, in their order.
+
+    What is optional and not there is in neither.
+    """
     values: dict[str, str] = {}
     faults: list[Fault] = []
     for field in fields:
+        if field.optional and members.get(field.name) in (None, ""):
+            continue
         outcome = field.read(members)
         if isinstance(outcome, Fault):
             faults.append(outcome)

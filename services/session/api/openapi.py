@@ -11,6 +11,7 @@ from services.session.domain.access import Access
 from services.session.domain.sessions import Client
 
 Answers = Mapping[int, type[BaseModel]]
+Body = Mapping[str, object]
 
 STANDING: Answers = {200: schemas.LoggedIn, 401: schemas.LoginNeeded}
 """What most endpoints answer: how the session stands after the request."""
@@ -24,6 +25,7 @@ def describe(
     summary: str,
     access: Access,
     takes: Sequence[Text],
+    body: Body | None,
     answers: Answers,
     csrf_header: str,
 ) -> dict[str, Any]:
@@ -43,7 +45,7 @@ def describe(
         known[403] = schemas.Forbidden
     extra: dict[str, Any] = {"parameters": _parameters(client, writes, csrf_header)}
     if writes:
-        extra["requestBody"] = _body(takes)
+        extra["requestBody"] = _body(takes) if body is None else _content(body, required=True)
     return {
         "operation_id": f"{name}_{client.value}",
         "summary": summary,
@@ -76,9 +78,13 @@ def _body(takes: Sequence[Text]) -> dict[str, Any]:
     schema = {
         "type": "object",
         "properties": {field.name: _property(field) for field in takes},
-        "required": [field.name for field in takes],
+        "required": [field.name for field in takes if not field.optional],
     }
-    return {"required": bool(takes), "content": {"application/json": {"schema": schema}}}
+    return _content(schema, required=bool(takes))
+
+
+def _content(schema: Body, *, required: bool) -> dict[str, Any]:
+    return {"required": required, "content": {"application/json": {"schema": schema}}}
 
 
 def _property(field: Text) -> dict[str, Any]:

@@ -2,7 +2,6 @@
 
 import re
 import unicodedata
-from hashlib import sha256
 
 MAX_ADDRESS = 254  # characters (RFC 5321 section 4.5.3.1.3, without the angle brackets)
 MAX_LOCAL = 64  # RFC 5321 section 4.5.3.1.1
@@ -32,14 +31,6 @@ def parse_address(text: str) -> str | None:
 def display_of(address: str) -> str:
     """Return what a person is called who has given no name: what precedes the @."""
     return address.partition("@")[0]
-
-
-def address_key(action: str, address: str) -> bytes:
-    """Return the SHA-256 under which `action` is counted for a canonical address.
-
-    A hash, so that the counters hold no addresses of people who have no account.
-    """
-    return sha256(f"{action}:{address}".encode()).digest()
 
 
 def _is_host(host: str) -> bool:

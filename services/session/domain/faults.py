@@ -2,6 +2,8 @@
 
 from dataclasses import dataclass
 
+MAX_SHOWN = 64  # characters of what was typed that are said back
+
 
 @dataclass(frozen=True, kw_only=True)
 class Fault:
@@ -27,6 +29,18 @@ def incorrect_code(param: str = "code") -> Fault:
     return Fault(code="incorrect_code", message="Incorrect code.", param=param)
 
 
+def not_a_choice(param: str, value: str) -> Fault:
+    """What was named is not there, or not this person's to name."""
+    shown = value if len(value) <= MAX_SHOWN else f"{value[:MAX_SHOWN]}…"
+    message = f"Select a valid choice. {shown} is not one of the available choices."
+    return Fault(code="invalid_choice", message=message, param=param)
+
+
+ENTER_CURRENT_PASSWORD = Fault(
+    code="enter_current_password",
+    message="Please type your current password.",
+    param="current_password",
+)
 INCORRECT_PASSWORD = Fault(
     code="incorrect_password", message="Incorrect password.", param="password"
 )

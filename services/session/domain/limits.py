@@ -1,46 +1,225 @@
-"""How often a proof may fail, and what happens then.
+"""How often something may be tried, in allauth's notation, and what happens then.
 
 The second factor rests for ever after LAST_FAILURE failures in a row, until it is reset: by binding
 it anew (NIST SP 800-63B-4 section 3.2.2). Whoever is logged in and proves themselves by password
 removes the authenticators, and the count starts again with the last of them.
 """
 
-from dataclasses import dataclass
+import math
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from enum import StrEnum
 from hashlib import sha256
 from ipaddress import IPv6Address, ip_address
 
-
-@dataclass(frozen=True)
-class Limit:
-    """At most `count` within `window`, counted from the first."""
-
-    count: int
-    window: timedelta
-
-
-PASSWORD_PER_ACCOUNT = Limit(5, timedelta(minutes=5))  # allauth's `login_failed`, per key
-PASSWORD_PER_ADDRESS = Limit(10, timedelta(minutes=1))  # the same, per IP address
-SIGNUPS_PER_ADDRESS = Limit(20, timedelta(minutes=1))  # allauth's `signup`
-
-MAILS_PER_ACCOUNT = Limit(5, timedelta(minutes=5))  # nobody is to be flooded by strangers
-
-FREE_FAILURES = 5  # of the second factor, before it rests
-FIRST_REST = timedelta(minutes=5)
 LONGEST_REST = timedelta(days=1)
 LAST_FAILURE = 100  # NIST SP 800-63B-4 section 3.2.2: then it rests until it is reset
 FOR_EVER = datetime(9999, 1, 1, tzinfo=UTC)
+MAX_AMOUNT = 1_000_000
+MAX_WINDOW = timedelta(days=366)
+
+RATE = re.compile(r"([0-9]+)/([0-9]*\.?[0-9]*)([smhd])(?:/(ip|user|key))?", re.ASCII)
+UNITS = {
+    "s": timedelta(seconds=1),
+    "m": timedelta(minutes=1),
+    "h": timedelta(hours=1),
+    "d": timedelta(days=1),
+}
 
 
-def rest_after(failures: int) -> timedelta:
+class Per(StrEnum):
+    """What attempts are counted by: an origin, a person, or what was typed (an address)."""
+
+    IP = "ip"
+    USER = "user"
+    KEY = "key"
+
+
+@dataclass(frozen=True)
+class Rate:
+    """At most `amount` within `window`, counted from the first, of each `per`."""
+
+    amount: int
+    window: timedelta
+    per: Per
+
+    def __str__(self) -> str:
+        seconds = f"{self.window.total_seconds():.6f}".rstrip("0").rstrip(".")
+        return f"{self.amount}/{seconds}s/{self.per}"
+
+
+@dataclass(frozen=True)
+class Counter:
+    """One count of attempts, and its bounds. Key and `about` are hashes.
+
+    `about` is what all counters of one address, or one person, have in common.
+    """
+
+    key: str
+    ceiling: int
+    window: timedelta
+    about: str | None = None
+
+
+def parse_rates(text: str) -> tuple[Rate, ...]:
+    """Return the rates in `text`, such as `10/m/ip,5/300s/key`; without `per` it is `ip`.
+
+    Raises ValueError for what is none.
+    """
+    return tuple(dict.fromkeys(_parse_rate(part.strip()) for part in text.split(",")))
+
+
+def _parse_rate(text: str) -> Rate:
+    found = RATE.fullmatch(text)
+    if found is None:
+        raise ValueError(f"has {text!r}, which is not a rate such as 5/m/user or 10/90s/ip")
+    amount, number, unit, per = found.groups()
+    try:
+        window = float(number or 1) * UNITS[unit]
+    except (ValueError, OverflowError):
+        raise ValueError(f"has {text!r}, in which {number!r} is not a number of {unit}") from None
+    if not (1 <= int(amount[:9]) <= MAX_AMOUNT and len(amount) < 9):  # noqa: PLR2004
+        raise ValueError(f"has {text!r}, whose amount is not from 1 to {MAX_AMOUNT}")
+    if not timedelta(seconds=1) <= window <= MAX_WINDOW:
+        raise ValueError(f"has {text!r}, whose duration is not from a second to a year")
+    return Rate(int(amount), window, Per(per or "ip"))
+
+
+LOGIN = "login"
+LOGIN_FAILED = "login_failed"
+SIGNUP = "signup"
+CHANGE_PASSWORD = "change_password"  # noqa: S105
+REAUTHENTICATE = "reauthenticate"
+SECOND_FACTOR = "second_factor"
+
+ACCOUNT_RATES: Mapping[str, str] = {
+    LOGIN: "30/m/ip",
+    LOGIN_FAILED: "10/m/ip,5/5m/key",
+    SIGNUP: "20/m/ip",
+    CHANGE_PASSWORD: "5/m/user",
+    REAUTHENTICATE: "10/m/user",
+}
+"""allauth's defaults, for what there is here."""
+
+MFA_RATES: Mapping[str, str] = {SECOND_FACTOR: "5/5m/user"}
+
+PERS = {
+    LOGIN: {Per.IP},
+    LOGIN_FAILED: {Per.IP, Per.KEY},
+    SIGNUP: {Per.IP},
+    CHANGE_PASSWORD: {Per.IP, Per.USER},
+    REAUTHENTICATE: {Per.IP, Per.USER},
+    SECOND_FACTOR: {Per.USER},
+}
+"""What the attempts of an action can be counted by: no user is known before a login."""
+
+MAILS = (Rate(5, timedelta(minutes=5), Per.KEY),)
+"""Mails with a code to one address: nobody is to be flooded by strangers."""
+
+
+def check_rates(action: str, text: str) -> tuple[Rate, ...]:
+    """Return the rates of `action`. Raises ValueError for what cannot be counted there."""
+    rates = parse_rates(text) if text.strip() else ()
+    if wrong := [rate for rate in rates if rate.per not in PERS[action]]:
+        known = ", ".join(sorted(PERS[action]))
+        raise ValueError(f"has {action} per {wrong[0].per}, which can be per {known}")
+    if action == SECOND_FACTOR and len(rates) != 1:
+        raise ValueError("has to have one rate for second_factor, and cannot switch it off")
+    return rates
+
+
+def _rates(texts: Mapping[str, str]) -> Mapping[str, tuple[Rate, ...]]:
+    return {action: check_rates(action, text) for action, text in texts.items()}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Limits:
+    """The rates of every action."""
+
+    account: Mapping[str, tuple[Rate, ...]] = field(default_factory=lambda: _rates(ACCOUNT_RATES))
+    mfa: Mapping[str, tuple[Rate, ...]] = field(default_factory=lambda: _rates(MFA_RATES))
+
+    @property
+    def second_factor(self) -> Rate:
+        """How many failures in a row are free, and how long the first rest is after them."""
+        return self.mfa[SECOND_FACTOR][0]
+
+    def counters(
+        self,
+        action: str,
+        *,
+        ip: str | None = None,
+        user: str | None = None,
+        key: str | None = None,
+        within: str = "",
+    ) -> tuple[Counter, ...]:
+        """Return what counts `action`, by as much as is known; always in the same order.
+
+        `within` a network, attempts at `key` are counted apart from those elsewhere.
+        """
+        known = {Per.IP: ip and network_of(ip), Per.USER: user, Per.KEY: key}
+        about = {Per.IP: None, Per.USER: user, Per.KEY: key}
+        apart = {Per.KEY: within}
+        return tuple(
+            counter_of(action, rate, f"{value} {apart.get(rate.per, '')}", about=about[rate.per])
+            for rate in self.account.get(action, ())
+            if (value := known[rate.per])
+        )
+
+    def own(self, *, address: str, ip: str) -> tuple[Counter, ...]:
+        """Return what counts wrong passwords of an owner who is where they logged in before.
+
+        In place of what counts everybody else's, which a stranger can use up.
+        """
+        return self.counters(LOGIN_FAILED, ip=ip, key=address, within=network_of(ip))
+
+    def strangers(self, *, address: str, ip: str) -> tuple[Counter, ...]:
+        """Return what counts wrong passwords of everybody else."""
+        return self.counters(LOGIN_FAILED, ip=ip, key=address)
+
+    def here(self, *, user: str, ip: str) -> Counter:
+        """Return what counts a person's wrong second factors from one network, in every place."""
+        value = f"{user} {network_of(ip)}"
+        return counter_of(SECOND_FACTOR, self.second_factor, value, about=user)
+
+
+def mail_counters(address: str) -> tuple[Counter, ...]:
+    """Return what counts the mails with a code to an address."""
+    return tuple(counter_of("mail", rate, address, about=address) for rate in MAILS)
+
+
+def about_of(value: str) -> str:
+    """Return what the counters of an address or a person have in common."""
+    return sha256(f"about {value}".encode()).hexdigest()
+
+
+def counter_of(action: str, rate: Rate, value: str, *, about: str | None = None) -> Counter:
+    """Return the counter of `action` for one origin, person or address.
+
+    The key is a hash: the counters hold no addresses of people who have no account. The rate is in
+    it, so that a changed limit counts anew.
+    """
+    key = sha256(f"{action} {rate} {value}".encode()).hexdigest()
+    return Counter(key, rate.amount, rate.window, None if about is None else about_of(about))
+
+
+def rest_after(failures: int, rate: Rate) -> timedelta:
     """Return how long the second factor rests after so many failures in a row.
 
-    For less than LAST_FAILURE; from there on it rests for ever.
+    For less than LAST_FAILURE; from there on it rests for ever. Until `rate.amount` it does not.
     """
-    if failures < FREE_FAILURES:
+    if failures < rate.amount:
         return timedelta(0)
-    doublings = min(failures - FREE_FAILURES, 16)  # more would only be capped
-    return min(FIRST_REST * (1 << doublings), LONGEST_REST)
+    longest = max(LONGEST_REST, rate.window)
+    doublings = min(failures - rate.amount, doublings_of(rate))
+    return min(rate.window * (1 << doublings), longest)
+
+
+def doublings_of(rate: Rate) -> int:
+    """Return how often the first rest is doubled until it is the longest."""
+    return max(0, math.ceil(math.log2(LONGEST_REST / rate.window)))
 
 
 def network_of(address: str) -> str:
@@ -58,8 +237,3 @@ def network_of(address: str) -> str:
             return str(ip.ipv4_mapped)
         return str(IPv6Address(int(ip) >> 64 << 64)) + "/64"
     return str(ip)
-
-
-def origin_key(action: str, address: str) -> bytes:
-    """Return the SHA-256 under which `action` is counted for an origin."""
-    return sha256(f"{action}:{network_of(address)}".encode()).digest()

@@ -10,6 +10,19 @@ class MailKind(StrEnum):
 
     VERIFICATION_CODE = "verification_code"
     ACCOUNT_EXISTS = "account_exists"
+    ACCOUNT_CREATED = "account_created"
+    ACCOUNT_DISABLED = "account_disabled"
+    ACCOUNT_ENABLED = "account_enabled"
+    ACCOUNT_UNLOCKED = "account_unlocked"
+    ACCOUNT_DELETED = "account_deleted"
+    AUTHENTICATOR_ADDED = "authenticator_added"
+    AUTHENTICATOR_REMOVED = "authenticator_removed"
+    NEW_LOGIN = "new_login"
+    PASSWORD_CHANGED = "password_changed"  # noqa: S105
+    PASSWORD_SET = "password_set"  # noqa: S105
+    SECOND_FACTOR_MISSING = "second_factor_missing"
+    SECOND_FACTOR_RESET = "second_factor_reset"
+    SESSIONS_ENDED = "sessions_ended"
 
 
 @dataclass(frozen=True, kw_only=True)

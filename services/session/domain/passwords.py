@@ -5,11 +5,12 @@ leaked passwords consist of, whatever digits, signs or look-alike letters are pu
 """
 
 import re
+from dataclasses import dataclass
 from difflib import SequenceMatcher
 
 from services.session.domain.faults import Fault
 
-MIN_LENGTH = 8  # allauth's default; NIST SP 800-63B-4 section 3.1.1.2 for one factor of two
+MIN_LENGTH = 8  # NIST SP 800-63B-4 section 3.1.1.2 for one factor of two; Django's validator too
 SIMILARITY = 0.7  # of 1: Django's limit
 MIN_PART = 3  # characters: shorter parts of an address are in everything
 LONGEST_COMMON = 32  # characters; no list has longer ones, and looking for them takes time
@@ -56,26 +57,43 @@ WORDS = frozenset(
 DIGITS_OR_SIGNS = re.compile(r"[^a-z]+")
 
 
-def password_faults(password: str, *, email: str | None) -> list[Fault]:
+@dataclass(frozen=True, kw_only=True)
+class PasswordRules:
+    """Which rules new passwords are held to. Without a `similarity` no address is looked at."""
+
+    min_length: int = MIN_LENGTH
+    similarity: float | None = SIMILARITY
+    refuse_common: bool = True
+    refuse_numeric: bool = True
+
+
+RULES = PasswordRules()
+
+
+def password_faults(
+    password: str, rules: PasswordRules = RULES, *, email: str | None, param: str = "password"
+) -> list[Fault]:
     """Return everything that is wrong with a new password, in allauth's order of rules."""
-    faults = []
-    if email and is_similar(password, email):
-        faults.append(_fault("too_similar", "The password is too similar to the email address."))
-    if len(password) < MIN_LENGTH:
-        message = f"This password is too short. It must contain at least {MIN_LENGTH} characters."
-        faults.append(_fault("too_short", message))
-    if is_common(password):
-        faults.append(_fault("too_common", "This password is too common."))
-    if password.isdigit():
-        faults.append(_fault("entirely_numeric", "This password is entirely numeric."))
-    return faults
+    broken = []
+    if email and rules.similarity and is_similar(password, email, rules.similarity):
+        broken.append(("too_similar", "The password is too similar to the email address."))
+    if len(password) < rules.min_length:
+        least = f"It must contain at least {rules.min_length} characters."
+        broken.append(("too_short", f"This password is too short. {least}"))
+    if rules.refuse_common and is_common(password):
+        broken.append(("too_common", "This password is too common."))
+    if rules.refuse_numeric and password.isdigit():
+        broken.append(("entirely_numeric", "This password is entirely numeric."))
+    return [
+        Fault(code=f"password_{code}", message=message, param=param) for code, message in broken
+    ]
 
 
-def is_similar(password: str, email: str) -> bool:
-    """Tell whether a password is much like an address, or a part of it."""
+def is_similar(password: str, email: str, limit: float = SIMILARITY) -> bool:
+    """Tell whether a password is like an address, or a part of it, by `limit` or more of 1."""
     address, lowered = email.lower(), password.lower()
     parts = {address, *re.split(r"\W+", address)}
-    return any(_alike(lowered, part) for part in parts if len(part) >= MIN_PART)
+    return any(_alike(lowered, part, limit) for part in parts if len(part) >= MIN_PART)
 
 
 def is_common(password: str) -> bool:
@@ -131,12 +149,8 @@ def _run_at_start(text: str) -> int:
     return longest
 
 
-def _alike(password: str, part: str) -> bool:
+def _alike(password: str, part: str, limit: float) -> bool:
     """Compare as Django does. Lengths that differ too much cannot be alike: spare the work."""
-    if 2 * min(len(password), len(part)) < SIMILARITY * (len(password) + len(part)):
+    if 2 * min(len(password), len(part)) < limit * (len(password) + len(part)):
         return False
-    return SequenceMatcher(a=password, b=part).quick_ratio() >= SIMILARITY
-
-
-def _fault(code: str, message: str) -> Fault:
-    return Fault(code=f"password_{code}", message=message, param="password")
+    return SequenceMatcher(a=password, b=part).quick_ratio() >= limit

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 from enum import StrEnum
 
 from services.session.domain.addresses import display_of
@@ -68,6 +68,7 @@ class Session:
     session_epoch: int
     created_at: datetime
     expires_at: datetime
+    last_seen_at: datetime | None = None
     authenticated_at: datetime | None = None
     login: Login | None = None
     methods: tuple[Method, ...] = ()
@@ -81,11 +82,14 @@ def pending_stage(session: Session, account: Account | None) -> Stage | None:
     return next_stage(session.login, account.facts if account else NOBODY)
 
 
-def is_live(session: Session, account: Account | None, now: datetime) -> bool:
+def is_live(
+    session: Session, account: Account | None, now: datetime, idle: timedelta | None = None
+) -> bool:
     """Tell whether `session` still counts.
 
     Not after its end, nor once its account is disabled or gone, nor after a change of the epoch
-    that it was made in. A login under way ends with either epoch, and after fifteen minutes.
+    that it was made in, nor unused for as long as `idle`. A login under way ends with either
+    epoch, and after fifteen minutes.
     """
     if now >= session.expires_at:
         return False
@@ -98,7 +102,13 @@ def is_live(session: Session, account: Account | None, now: datetime) -> bool:
         account is not None
         and not account.disabled
         and account.session_epoch == session.session_epoch
+        and not (idle and now >= _seen_at(session, session.authenticated_at) + idle)
     )
+
+
+def _seen_at(session: Session, authenticated_at: datetime) -> datetime:
+    """Return when `session` was used last, as far as that is tracked."""
+    return max(authenticated_at, session.last_seen_at or authenticated_at)
 
 
 def _fits(login: Login, account: Account) -> bool:

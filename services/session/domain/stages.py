@@ -7,6 +7,7 @@ from enum import StrEnum
 
 from services.session.domain.codes import MailedCode
 from services.session.domain.methods import Method
+from services.session.domain.origins import Arrival
 
 LOGIN_LIFETIME = timedelta(minutes=15)  # security requirement O9; allauth's ACCOUNT_LOGIN_TIMEOUT
 
@@ -24,6 +25,7 @@ class Login:
 
     The epochs are the user's as they were when the login began: a change of password or factors
     ends it. `user_id` may name nobody: then the login leads nowhere, and looks like any other.
+    `arrival` is where it began, unless the account was made with it.
     """
 
     id: str
@@ -35,6 +37,7 @@ class Login:
     passed: tuple[Stage, ...] = ()
     methods: tuple[Method, ...] = ()
     code: MailedCode | None = None
+    arrival: Arrival | None = None
 
     @property
     def expires_at(self) -> datetime:

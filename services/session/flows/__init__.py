@@ -1,30 +1,50 @@
 """What session does: read, decide, one write."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import timedelta
 
+from services.session.domain.limits import Limits
+from services.session.domain.reauthentication import Reauthentication
 from services.session.flows.authenticate import AuthenticateFlow
 from services.session.flows.authenticators import AuthenticatorsFlow
+from services.session.flows.change_password import ChangePasswordFlow, PasswordPolicy
+from services.session.flows.delete import DeleteFlow, Deletion, Erasing
 from services.session.flows.engine import Engine
 from services.session.flows.login import LoginFlow
 from services.session.flows.logout import LogoutFlow
+from services.session.flows.notices import Notices
+from services.session.flows.operate import Operating
 from services.session.flows.passwords import PasswordHasher
 from services.session.flows.reauthenticate import ReauthenticateFlow
 from services.session.flows.register import Registrar
 from services.session.flows.second_factor import SecondFactor
+from services.session.flows.sessions import SessionsFlow
 from services.session.flows.signup import SignupFlow
 from services.session.flows.sweeps import Sweeps
 from services.session.flows.verify_email import VerifyEmailFlow
-from services.session.flows.visits import Visits
+from services.session.flows.visits import Tracking, Visits
+from services.session.gateway.ledger import LedgerClient
 from services.session.store import MailStore, Store
+from services.session.store.people import People
+from services.session.store.session_list import SessionList
 from shared.cipher import Cipher, KeyRing
 from shared.clock import Clock
 from shared.database import Database
 from shared.factor import FactorClient
 from shared.token import keyed_hash
 
-__all__ = ["Flows", "PasswordHasher", "Policy", "Sweeps", "build_flows", "build_sweeps"]
+__all__ = [
+    "Flows",
+    "PasswordHasher",
+    "PasswordPolicy",
+    "Policy",
+    "Reauthentication",
+    "Sweeps",
+    "Tracking",
+    "build_flows",
+    "build_sweeps",
+]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -32,7 +52,11 @@ class Policy:
     """What the operator chose. Fields have the meaning and the defaults of allauth's settings."""
 
     session_lifetime: timedelta = timedelta(days=14)
-    reauthentication_window: timedelta = timedelta(minutes=5)
+    reauthentication: Reauthentication = field(default_factory=Reauthentication)
+    passwords: PasswordPolicy = field(default_factory=PasswordPolicy)
+    tracking: Tracking = field(default_factory=Tracking)
+    limits: Limits = field(default_factory=Limits)
+    notifications: bool = True
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -46,7 +70,10 @@ class Flows:
     authenticate: AuthenticateFlow
     reauthenticate: ReauthenticateFlow
     authenticators: AuthenticatorsFlow
+    change_password: ChangePasswordFlow
+    sessions: SessionsFlow
     logout: LogoutFlow
+    delete: DeleteFlow
 
 
 def build_flows(
@@ -59,18 +86,22 @@ def build_flows(
     hasher: PasswordHasher,
 ) -> Flows:
     """Put the flows together. `factors` are the services that judge, by type of authenticator."""
-    store = Store(db)
+    store = Store(db, policy.limits)
+    mails = build_mails(db, ring)
+    notices = Notices(mails, enabled=policy.notifications)
     engine = Engine(
         store,
-        build_mails(db, ring),
+        mails,
+        notices,
         code_key=keyed_hash(ring.keys[ring.primary], "session.mailed_codes"),
         session_lifetime=policy.session_lifetime,
     )
-    registrar = Registrar(store, factors, clock)
+    listed = SessionList(db, policy.tracking.idle)
+    registrar = Registrar(store, factors, notices, clock)
     second_factor = SecondFactor(store, factors, clock)
     return Flows(
-        visits=Visits(store, clock),
-        signup=SignupFlow(store, engine, hasher, clock),
+        visits=Visits(store, listed, clock, policy.tracking),
+        signup=SignupFlow(store, engine, hasher, clock, policy.passwords.rules),
         verify_email=VerifyEmailFlow(store, engine, clock),
         login=LoginFlow(store, engine, registrar, hasher, clock),
         authenticate=AuthenticateFlow(store, engine, registrar, second_factor, clock),
@@ -80,9 +111,24 @@ def build_flows(
             registrar,
             factors,
             clock,
-            reauthentication_window=policy.reauthentication_window,
+            reauthentication=policy.reauthentication,
         ),
+        change_password=ChangePasswordFlow(
+            store,
+            notices,
+            hasher,
+            clock,
+            reauthentication=policy.reauthentication,
+            policy=policy.passwords,
+        ),
+        sessions=SessionsFlow(store, listed, clock, track_activity=policy.tracking.activity),
         logout=LogoutFlow(store),
+        delete=DeleteFlow(
+            store,
+            Deletion(store, People(db), notices),
+            clock,
+            reauthentication=policy.reauthentication,
+        ),
     )
 
 
@@ -91,7 +137,45 @@ def build_mails(db: Database, ring: KeyRing) -> MailStore:
     return MailStore(db, Cipher(ring, "session.mail"))
 
 
-def build_sweeps(db: Database, *, factors: Mapping[str, FactorClient], clock: Clock) -> Sweeps:
+def build_sweeps(
+    db: Database,
+    *,
+    ring: KeyRing,
+    factors: Mapping[str, FactorClient],
+    clock: Clock,
+    policy: Policy,
+) -> Sweeps:
     """Return what the worker does now and then."""
-    store = Store(db)
-    return Sweeps(store, Registrar(store, factors, clock), factors, clock)
+    store = Store(db, policy.limits)
+    notices = Notices(build_mails(db, ring), enabled=policy.notifications)
+    return Sweeps(store, Registrar(store, factors, notices, clock), factors, clock)
+
+
+def build_erasing(
+    db: Database,
+    *,
+    factors: Mapping[str, FactorClient],
+    ledger: LedgerClient,
+    clock: Clock,
+    policy: Policy,
+) -> Erasing:
+    """Return what has the deleted forgotten, by `factors` and `ledger`."""
+    return Erasing(Store(db, policy.limits), People(db), factors, ledger, clock)
+
+
+def build_operating(
+    db: Database, *, ring: KeyRing, clock: Clock, policy: Policy, hasher: PasswordHasher
+) -> Operating:
+    """Return what operators can do."""
+    store, people = Store(db, policy.limits), People(db, policy.tracking.idle)
+    notices = Notices(build_mails(db, ring), enabled=policy.notifications)
+    deletion = Deletion(store, people, notices)
+    return Operating(
+        store,
+        people,
+        deletion,
+        notices,
+        hasher=hasher,
+        clock=clock,
+        rules=policy.passwords.rules,
+    )

@@ -2,8 +2,8 @@
 
 from dataclasses import replace
 
-from services.session.domain.faults import Fault
-from services.session.domain.stages import Stage, pass_stage
+from services.session.domain.origins import origin_of
+from services.session.domain.stages import Login, Stage, pass_stage
 from services.session.flows.engine import Engine, arrived
 from services.session.flows.outcomes import Outcome, Refused, StageNeeded, Visit
 from services.session.flows.register import Registrar
@@ -49,19 +49,25 @@ class AuthenticateFlow:
             if settled.factor_epoch != account.factor_epoch:  # this login ended with it
                 return StageNeeded(replace(visit, session=None, account=None))
             account = settled
+        here = self._store.limits.here(user=account.id, ip=visit.address)
+        familiar = _is_familiar(visit, session.login)
         judged = await self._second_factor.judge(
-            account, code, session_id=session.id, purpose=LOGIN
+            account, code, session_id=session.id, purpose=LOGIN, here=here, familiar=familiar
         )
-        if isinstance(judged, Fault):
-            return Refused((judged,))
+        if isinstance(judged, Refused):
+            return judged
         now = self._clock()
         login = pass_stage(session.login, Stage.MFA_AUTHENTICATE, judged.method)
         account = replace(account, register=judged.register)
         move = self._engine.move(visit, login, account.facts, now)
-        written = await self._store.write(judged.acceptance, *move.steps, events=move.events)
+        written = await self._store.write(*judged.acceptance, *move.steps, events=move.events)
         if written is not None:
             return arrived(visit, move, account)
-        fault = await self._second_factor.refused(account, LOGIN)
-        return (
-            Refused((fault,)) if fault else StageNeeded(replace(visit, session=None, account=None))
-        )
+        refused = await self._second_factor.refused(account, LOGIN, here, familiar=familiar)
+        return refused or StageNeeded(replace(visit, session=None, account=None))
+
+
+def _is_familiar(visit: Visit, login: Login) -> bool:
+    """Tell whether the login began where the owner has logged in before, and is there still."""
+    arrival = login.arrival
+    return arrival is not None and arrival.is_familiar(origin_of(visit.address, visit.user_agent))

@@ -2,10 +2,11 @@
 
 from collections.abc import Mapping
 from dataclasses import replace
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 
 from services.session.domain.faults import UNVERIFIED_EMAIL, incorrect_code, rate_limited
-from services.session.domain.methods import reauthenticated_within
+from services.session.domain.methods import MethodKind
+from services.session.domain.reauthentication import Matter, Reauthentication
 from services.session.domain.register import Entry, Intent, Pending, Register
 from services.session.domain.sessions import Account, Session
 from services.session.events import SecondFactorFailed, SecondFactorLimited
@@ -44,13 +45,13 @@ class AuthenticatorsFlow:
         factors: Mapping[str, FactorClient],
         clock: Clock,
         *,
-        reauthentication_window: timedelta,
+        reauthentication: Reauthentication,
     ) -> None:
         self._store = store
         self._registrar = registrar
         self._factors = factors
         self._clock = clock
-        self._window = reauthentication_window
+        self._reauthentication = reauthentication
 
     async def list(self, visit: Visit) -> Outcome:
         """Show what the register holds: no factor is asked, and none needs to be up."""
@@ -87,8 +88,8 @@ class AuthenticatorsFlow:
         if visit.logged_in is None:
             return LoginNeeded(visit)
         session, account = visit.logged_in
-        if not self._is_recent(session):
-            return ReauthenticationNeeded(visit)
+        if methods := self._missing(session, account):
+            return ReauthenticationNeeded(visit, methods)
         account = await self._registrar.settled(account)
         enrolment = session.enrolments.get(TOTP)
         if enrolment is None or account.register.of_type(TOTP):
@@ -117,8 +118,9 @@ class AuthenticatorsFlow:
         if visit.logged_in is None:
             return LoginNeeded(visit)
         session, account = visit.logged_in
-        if account.register.of_type(TOTP) and not self._is_recent(session):
-            return ReauthenticationNeeded(visit)
+        methods = self._missing(session, account)
+        if account.register.of_type(TOTP) and methods:
+            return ReauthenticationNeeded(visit, methods)
         if account.register.pending is not None:
             account = await self._registrar.settled(account)
         for entry in account.register.of_type(TOTP):
@@ -164,7 +166,7 @@ class AuthenticatorsFlow:
         )
         await self._store.write(withdrawn)
         counted = await self._store.write(
-            self._store.count_mfa_failure(account.id, now), events=[failed]
+            *self._store.count_mfa_failure(account.id, now), events=[failed]
         )
         return await self._limited(account) if counted is None else Refused((incorrect_code(),))
 
@@ -172,5 +174,5 @@ class AuthenticatorsFlow:
         await self._store.record(SecondFactorLimited(user_id=account.id, purpose=ACTIVATION))
         return Refused((rate_limited(),))
 
-    def _is_recent(self, session: Session) -> bool:
-        return reauthenticated_within(session.methods, self._window, self._clock())
+    def _missing(self, session: Session, account: Account) -> frozenset[MethodKind]:
+        return self._reauthentication.missing(Matter.MFA, session, account, self._clock())

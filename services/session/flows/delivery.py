@@ -10,6 +10,7 @@ from services.session.domain.mails import Mail, MailKind
 from services.session.events import MailGivenUp
 from services.session.gateway.letters import compose
 from services.session.gateway.postbox import Postbox, Undeliverable
+from services.session.gateway.templates import Templates
 from services.session.store import DueMail, MailStore
 from shared.cipher import CannotOpen
 from shared.clock import Clock
@@ -29,10 +30,18 @@ class Delivery:
     """Takes mails that are due from the store and hands them to the postbox."""
 
     def __init__(
-        self, *, mails: MailStore, postbox: Postbox, clock: Clock, sender: str, public_url: str
+        self,
+        *,
+        mails: MailStore,
+        postbox: Postbox,
+        templates: Templates,
+        clock: Clock,
+        sender: str,
+        public_url: str,
     ) -> None:
         self._mails = mails
         self._postbox = postbox
+        self._templates = templates
         self._clock = clock
         self._sender = sender
         self._public_url = public_url
@@ -95,6 +104,7 @@ class Delivery:
             public_url=self._public_url,
             message_id=due.id,
             written_at=due.created_at,
+            templates=self._templates,
         )
 
     async def _try_later(self, due: DueMail, kind: MailKind) -> None:

@@ -7,9 +7,11 @@ from hmac import compare_digest
 from services.session.domain.codes import MailedCode, new_code, normalise_code
 from services.session.domain.mails import Mail, MailKind
 from services.session.domain.methods import Method, amr, assurance_level
+from services.session.domain.origins import Arrival, origin_of, warning_topic
 from services.session.domain.sessions import Account, Session
 from services.session.domain.stages import Facts, Login, Stage, next_stage
 from services.session.events import LoggedIn, LoginStarted
+from services.session.flows.notices import Notices
 from services.session.flows.outcomes import Standing, Visit
 from services.session.store import MailStore, Store
 from shared.database import Step
@@ -53,15 +55,24 @@ class Engine:
     """Moves logins from stage to stage."""
 
     def __init__(
-        self, store: Store, mails: MailStore, *, code_key: bytes, session_lifetime: timedelta
+        self,
+        store: Store,
+        mails: MailStore,
+        notices: Notices,
+        *,
+        code_key: bytes,
+        session_lifetime: timedelta,
     ) -> None:
         self._store = store
         self._mails = mails
+        self._notices = notices
         self._code_key = code_key
         self._session_lifetime = session_lifetime
 
-    def begin(self, account: Account, method: Method, now: datetime) -> Login:
-        """Return a new login of `account`, which one proof has begun."""
+    def begin(
+        self, account: Account, method: Method, now: datetime, arrival: Arrival | None = None
+    ) -> Login:
+        """Return a new login of `account`, which one proof has begun at `arrival`."""
         return Login(
             id=new_token(ID_BYTES),
             user_id=account.id,
@@ -70,6 +81,7 @@ class Engine:
             factor_epoch=account.factor_epoch,
             session_epoch=account.session_epoch,
             methods=(method,),
+            arrival=arrival,
         )
 
     def move(
@@ -97,17 +109,46 @@ class Engine:
             facts_told = {"code": code} if mail is MailKind.VERIFICATION_CODE else {}
             letter = Mail(id=new_token(ID_BYTES), kind=mail, to=login.email, facts=facts_told)
             steps = (self._mails.due(letter, now),)
-            condition = (self._store.count_mail(login.email, now),)
+            condition = self._store.count_mail(login.email, now)
         session = self._session(visit, login, stage, now)
         token = new_token()
         write = self._store.open_session if visit.session is None else self._store.move_session
         place = write(session, hash_token(token), ip=visit.address, user_agent=visit.user_agent)
-        return Move(session=session, stage=stage, token=token, steps=(*condition, place, *steps))
+        told = self._told(visit, login, stage, now)
+        return Move(
+            session=session, stage=stage, token=token, steps=(*condition, place, *steps, *told)
+        )
 
     def is_code(self, login: Login, text: str) -> bool:
         """Tell whether `text` is the code that was mailed for `login`."""
         code = login.code
         return code is not None and compare_digest(code.hash, self._code_hash(login, text))
+
+    def _told(
+        self, visit: Visit, login: Login, stage: Stage | None, now: datetime
+    ) -> tuple[Step, ...]:
+        """Return the steps that tell the person of a login, or get ready to.
+
+        Whoever knows the password and not the second factor is to be noticed: the warning is due
+        when the login is over, and withdrawn by completing one from the same network.
+        """
+        origin = origin_of(visit.address, visit.user_agent)
+        topic = warning_topic(login.user_id, origin)
+        if stage is Stage.MFA_AUTHENTICATE:
+            kind = MailKind.SECOND_FACTOR_MISSING
+            return self._notices.tell_later(
+                login.email, kind, now, at=login.expires_at, topic=topic
+            )
+        if stage is not None:
+            return ()
+        steps: tuple[Step, ...] = (self._store.remember_origin(login.user_id, origin, now),)
+        if Stage.MFA_AUTHENTICATE in login.passed:
+            began = login.arrival.origin if login.arrival else origin
+            for begun in {topic, warning_topic(login.user_id, began)}:
+                steps += self._notices.withdraw(begun)
+        if login.arrival is not None and login.arrival.is_new(origin):
+            steps += self._notices.tell(login.email, MailKind.NEW_LOGIN, now)
+        return steps
 
     def _session(self, visit: Visit, login: Login, stage: Stage | None, now: datetime) -> Session:
         base = visit.session or Session(
@@ -125,6 +166,7 @@ class Engine:
             user_id=login.user_id,
             session_epoch=login.session_epoch,
             expires_at=now + self._session_lifetime if complete else login.expires_at,
+            last_seen_at=now,
             authenticated_at=now if complete else None,
             login=None if complete else login,
             methods=login.methods if complete else (),

@@ -2,13 +2,20 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 from services.session.domain.faults import Fault
+from services.session.domain.methods import MethodKind
 from services.session.domain.register import Entry
 from services.session.domain.sessions import Account, Client, Session, pending_stage
 from services.session.domain.stages import Stage
+from services.session.store.session_list import Listed
 from shared.errors import Mistake
+
+
+def until(moment: datetime, now: datetime) -> timedelta:
+    """Return how long it is from `now` to `moment`, at least a second."""
+    return max(moment - now, timedelta(seconds=1))
 
 
 class Gone(Mistake):
@@ -64,9 +71,10 @@ class Standing:
 
 @dataclass(frozen=True)
 class Refused:
-    """What was typed will not do."""
+    """What was typed will not do, or is not judged before `retry_after` has passed."""
 
     faults: tuple[Fault, ...]
+    retry_after: timedelta | None = None
 
 
 @dataclass(frozen=True)
@@ -92,9 +100,10 @@ class StageNeeded:
 
 @dataclass(frozen=True)
 class ReauthenticationNeeded:
-    """Only for those who have proved themselves again a short while ago."""
+    """Only for those who have proved themselves again a short while ago, by one of `methods`."""
 
     visit: Visit
+    methods: frozenset[MethodKind] = frozenset(MethodKind)
 
 
 @dataclass(frozen=True)
@@ -126,6 +135,14 @@ class NotEnrolled:
 
 
 @dataclass(frozen=True)
+class Sessions:
+    """The live sessions of the person; when they were last seen is shown only if `tracked`."""
+
+    listed: tuple[Listed, ...]
+    tracked: bool
+
+
+@dataclass(frozen=True)
 class Removed:
     """What was to go is not there, or no more."""
 
@@ -141,5 +158,6 @@ Outcome = (
     | Authenticators
     | Enrolled
     | NotEnrolled
+    | Sessions
     | Removed
 )

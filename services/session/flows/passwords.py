@@ -46,6 +46,13 @@ class PasswordHasher:
         matches = await self._run(lambda: self._matches(hash or self._nobody, password))
         return matches and hash is not None
 
+    def is_outdated(self, hash: str) -> bool:
+        """Tell whether `hash` was made with other parameters than those of now."""
+        try:
+            return self._argon2.check_needs_rehash(hash)
+        except InvalidHashError:
+            return False
+
     def close(self) -> None:
         """Finish what runs, and stop the threads."""
         self._pool.shutdown(cancel_futures=True)

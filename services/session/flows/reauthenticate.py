@@ -1,13 +1,15 @@
 """Proving oneself again, before something that matters."""
 
 from dataclasses import replace
+from datetime import datetime
 
 from services.session.domain.faults import (
     INCORRECT_PASSWORD,
-    Fault,
     too_many_attempts,
 )
+from services.session.domain.limits import REAUTHENTICATE
 from services.session.domain.methods import Method, MethodKind, add_method
+from services.session.domain.origins import origin_of
 from services.session.domain.register import Register
 from services.session.domain.sessions import Account, Client, Session
 from services.session.events import (
@@ -15,11 +17,19 @@ from services.session.events import (
     ReauthenticationFailed,
     ReauthenticationLimited,
 )
-from services.session.flows.outcomes import LoginNeeded, Outcome, Refused, Standing, Visit
+from services.session.flows.outcomes import (
+    LoginNeeded,
+    Outcome,
+    Refused,
+    Standing,
+    Throttled,
+    Visit,
+    until,
+)
 from services.session.flows.passwords import PasswordHasher
 from services.session.flows.register import Registrar
 from services.session.flows.second_factor import REAUTHENTICATION, SecondFactor
-from services.session.store import Store
+from services.session.store import Known, Store
 from shared.clock import Clock
 from shared.database import Step
 from shared.token import hash_token, new_token
@@ -52,20 +62,24 @@ class ReauthenticateFlow:
         if visit.logged_in is None:
             return LoginNeeded(visit)
         session, account = visit.logged_in
-        known = await self._store.find_by_address(account.email, visit.address, self._clock())
-        if known.limited:
-            return await self._limited(account)
+        known = await self._known(visit, account)
+        limited = await self._limited(account, known)
+        if limited is not None:
+            return limited
         if not await self._hasher.verify(password, account.password_hash):
-            return await self._wrong(visit, account)
+            return await self._wrong(visit, account, known)
         now = self._clock()
         method = Method(kind=MethodKind.PASSWORD, at=now, amr=("pwd",), reauthenticated=True)
-        condition = self._store.within_limits(account.email, visit.address, now)
-        stands = self._store.account_stands(account)
-        standing = await self._proved(visit, session, account, method, condition, stands)
+        conditions = (
+            *self._store.within(known.counters, now),
+            self._store.account_stands(account),
+            *self._counted(account, visit, now),
+        )
+        standing = await self._proved(visit, session, account, method, *conditions)
         if standing is not None:
             return standing
-        known = await self._store.find_by_address(account.email, visit.address, self._clock())
-        return await self._limited(account) if known.limited else _lost(visit)
+        limited = await self._limited(account, await self._known(visit, account))
+        return limited or _lost(visit)
 
     async def by_code(self, visit: Visit, code: str) -> Outcome:
         """Reauthenticate by a code of an authenticator. Failures count like those of a login."""
@@ -73,18 +87,34 @@ class ReauthenticateFlow:
             return LoginNeeded(visit)
         session, account = visit.logged_in
         account = await self._registrar.settled(account)
+        here = self._store.limits.here(user=account.id, ip=visit.address)
+        familiar = await self._is_familiar(visit, account)
         judged = await self._second_factor.judge(
-            account, code, session_id=session.id, purpose=REAUTHENTICATION
+            account,
+            code,
+            session_id=session.id,
+            purpose=REAUTHENTICATION,
+            here=here,
+            familiar=familiar,
         )
-        if isinstance(judged, Fault):
-            return Refused((judged,))
+        if isinstance(judged, Refused):
+            return judged
         standing = await self._proved(
-            visit, session, account, judged.method, judged.acceptance, register=judged.register
+            visit, session, account, judged.method, *judged.acceptance, register=judged.register
         )
         if standing is not None:
             return standing
-        fault = await self._second_factor.refused(account, REAUTHENTICATION)
-        return Refused((fault,)) if fault else _lost(visit)
+        refused = await self._second_factor.refused(
+            account, REAUTHENTICATION, here, familiar=familiar
+        )
+        return refused or _lost(visit)
+
+    async def _is_familiar(self, visit: Visit, account: Account) -> bool:
+        """Tell whether a rest that others caused is to stop nobody here; asked for if it runs."""
+        if self._clock() >= account.mfa_rests_until:
+            return False
+        origin = origin_of(visit.address, visit.user_agent)
+        return await self._store.has_been_at(account.id, origin)
 
     async def _proved(
         self,
@@ -112,16 +142,41 @@ class ReauthenticateFlow:
         account = replace(account, register=register or account.register)
         return Standing(visit=replace(visit, session=changed, account=account), token=token)
 
-    async def _wrong(self, visit: Visit, account: Account) -> Outcome:
+    async def _known(self, visit: Visit, account: Account) -> Known:
+        return await self._store.find_by_address(
+            account.email,
+            ip=visit.address,
+            user_agent=visit.user_agent,
+            now=self._clock(),
+            action=self._store.limits.counters(REAUTHENTICATE, ip=visit.address, user=account.id),
+        )
+
+    def _counted(self, account: Account, visit: Visit, now: datetime) -> tuple[Step, ...]:
+        counters = self._store.limits.counters(REAUTHENTICATE, ip=visit.address, user=account.id)
+        return self._store.count(counters, now)
+
+    async def _wrong(self, visit: Visit, account: Account, known: Known) -> Outcome:
+        now = self._clock()
         counted = await self._store.write(
-            *self._store.count_password_failure(account.email, visit.address, self._clock()),
+            *self._store.count(known.counters, now),
+            *self._counted(account, visit, now),
             events=[ReauthenticationFailed(user_id=account.id, method=PASSWORD)],
         )
-        return await self._limited(account) if counted is None else Refused((INCORRECT_PASSWORD,))
+        if counted is not None:
+            return Refused((INCORRECT_PASSWORD,))
+        limited = await self._limited(account, await self._known(visit, account))
+        return limited or Refused((too_many_attempts("password"),))
 
-    async def _limited(self, account: Account) -> Outcome:
+    async def _limited(self, account: Account, known: Known) -> Outcome | None:
+        """Return what is answered instead of a judgement, if it is not to be told; None else."""
+        ends_at = known.action_until or known.limited_until
+        if ends_at is None:
+            return None
         await self._store.record(ReauthenticationLimited(user_id=account.id, method=PASSWORD))
-        return Refused((too_many_attempts("password"),))
+        wait = until(ends_at, self._clock())
+        if known.action_until:
+            return Throttled(wait)
+        return Refused((too_many_attempts("password"),), wait)
 
 
 def _lost(visit: Visit) -> LoginNeeded:

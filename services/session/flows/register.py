@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from datetime import datetime, timedelta
 
+from services.session.domain.mails import MailKind
 from services.session.domain.register import Entry, Intent, Pending, Register, repaired
 from services.session.domain.sessions import Account
 from services.session.events import (
@@ -18,6 +19,7 @@ from services.session.events import (
     AuthenticatorRemoved,
     RegisterRepaired,
 )
+from services.session.flows.notices import Notices
 from services.session.store import Store
 from shared.clock import Clock
 from shared.database import Step
@@ -36,9 +38,12 @@ BURIAL_DELAY = timedelta(minutes=1)
 class Registrar:
     """Changes registers. Everything raises Unavailable if a factor that is needed is away."""
 
-    def __init__(self, store: Store, factors: Mapping[str, FactorClient], clock: Clock) -> None:
+    def __init__(
+        self, store: Store, factors: Mapping[str, FactorClient], notices: Notices, clock: Clock
+    ) -> None:
         self._store = store
         self._factors = factors
+        self._notices = notices
         self._clock = clock
 
     async def settled(self, account: Account) -> Account:
@@ -85,8 +90,13 @@ class Registrar:
         """
         grown = replace(register.with_entry(entry), pending=None)
         added = AuthenticatorAdded(user_id=account.id, factor=entry.type, authenticator_id=entry.id)
+        now = self._clock()
+        facts = {"factor": entry.type}
         written = await self._store.write(
-            self._store.register_added(account, grown, self._clock()), *others, events=[added]
+            self._store.register_added(account, grown, now),
+            *others,
+            *self._notices.tell(account.email, MailKind.AUTHENTICATOR_ADDED, now, facts),
+            events=[added],
         )
         return written is not None
 
@@ -119,7 +129,9 @@ class Registrar:
             user_id=account.id, factor=entry.type, authenticator_id=entry.id
         )
         written = await self._store.write(
-            self._store.register_written(account.id, shrunk, changed=True), events=[removed]
+            self._store.register_written(account.id, shrunk, changed=True),
+            *self._tell_removed(account, entry.type),
+            events=[removed],
         )
         after = account if written is None else replace(account, register=shrunk)
         if written is None:
@@ -138,13 +150,19 @@ class Registrar:
             intent=pending.intent.value,
             authenticator_id=pending.id,
         )
+        changed = clean.entries != taken.entries
         written = await self._store.write(
-            self._store.register_written(account.id, clean, changed=clean.entries != taken.entries),
+            self._store.register_written(account.id, clean, changed=changed),
             self._store.bury(account.id, pending.type, pending.id, now + BURIAL_DELAY),
+            *(self._tell_removed(account, pending.type) if changed else ()),
             events=[event],
         )
         if written is None:
             raise _overtaken()
+
+    def _tell_removed(self, account: Account, factor: str) -> tuple[Step, ...]:
+        kind = MailKind.AUTHENTICATOR_REMOVED
+        return self._notices.tell(account.email, kind, self._clock(), {"factor": factor})
 
     def _factor(self, type: str) -> FactorClient:
         try:

@@ -2,12 +2,15 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import datetime
 
-from services.session.domain.faults import Fault, incorrect_code, too_many_attempts
+from services.session.domain.faults import incorrect_code, too_many_attempts
+from services.session.domain.limits import FOR_EVER, Counter
 from services.session.domain.methods import Method, MethodKind
 from services.session.domain.register import Entry, Register
 from services.session.domain.sessions import Account
 from services.session.events import SecondFactorFailed, SecondFactorLimited
+from services.session.flows.outcomes import Refused, until
 from services.session.store import Store
 from shared.clock import Clock
 from shared.database import Step
@@ -24,7 +27,7 @@ class Accepted:
 
     method: Method
     register: Register
-    acceptance: Step
+    acceptance: tuple[Step, ...]
 
 
 class SecondFactor:
@@ -36,17 +39,25 @@ class SecondFactor:
         self._clock = clock
 
     async def judge(
-        self, account: Account, code: str, *, session_id: str, purpose: str
-    ) -> Accepted | Fault:
+        self,
+        account: Account,
+        code: str,
+        *,
+        session_id: str,
+        purpose: str,
+        here: Counter,
+        familiar: bool = False,
+    ) -> Accepted | Refused:
         """Have `code` judged by the factors of the account, and by registered authenticators only.
 
-        While the second factor rests no factor is asked, so that no good code is spent. A failure
-        is counted by the write whose outcome decides what is said of it. Raises Unavailable, and
-        counts nothing, if a factor that the person has is not configured here: a code of it could
-        not be told from a wrong one.
+        While the second factor rests no factor is asked, so that no good code is spent. Where the
+        owner has logged in before (`familiar`) a rest that others caused stops nobody, but what
+        has failed `here`. A failure is counted by the write whose outcome decides what is said of
+        it. Raises Unavailable, and counts nothing, if a factor that the person has is not
+        configured: a code of it could not be told from a wrong one.
         """
-        if self._clock() < account.mfa_rests_until:
-            return await self.limited(account.id, purpose)
+        if await self._rests(account, here, familiar=familiar):
+            return await self.limited(account, purpose)
         if unknown := sorted(set(account.register.types) - self._factors.keys()):
             raise Unavailable(f"No factor of type {unknown[0]} is configured.")
         for factor in CODE_FACTORS:
@@ -64,45 +75,68 @@ class SecondFactor:
                 continue
             entry = account.register.find(verification.authenticator_id or "")
             if verification.accepted is True and entry in entries:
-                return self._accepted(account, entry, tuple(verification.amr), purpose)
-        return await self._failed(account.id, purpose)
+                method = _method(entry, tuple(verification.amr), purpose, self._clock())
+                return self._accepted(account, method, here, familiar=familiar)
+        return await self._failed(account, purpose, here, familiar=familiar)
 
-    async def limited(self, user_id: str, purpose: str) -> Fault:
+    async def limited(self, account: Account, purpose: str) -> Refused:
         """Put on record that nothing was told, and return what is said instead."""
-        await self._store.record(SecondFactorLimited(user_id=user_id, purpose=purpose))
-        return too_many_attempts("code")
+        await self._store.record(SecondFactorLimited(user_id=account.id, purpose=purpose))
+        rests_until, now = account.mfa_rests_until, self._clock()
+        wait = until(rests_until, now) if now < rests_until < FOR_EVER else None
+        return Refused((too_many_attempts("code"),), wait)
 
-    async def refused(self, account: Account, purpose: str) -> Fault | None:
+    async def refused(
+        self, account: Account, purpose: str, here: Counter, *, familiar: bool = False
+    ) -> Refused | None:
         """Return what is said of a right code that was refused because of the counter, or None."""
         found = await self._store.find_account(account.id)
-        if found is not None and self._clock() < found.mfa_rests_until:
-            return await self.limited(account.id, purpose)
+        spent = await self._store.spent_until((here,), self._clock())
+        if spent or (found and await self._rests(found, here, familiar=familiar)):
+            return await self.limited(found or account, purpose)
         return None
 
+    async def _rests(self, account: Account, here: Counter, *, familiar: bool) -> bool:
+        now = self._clock()
+        if now >= account.mfa_rests_until:
+            return False
+        if not familiar or account.mfa_rests_until >= FOR_EVER:
+            return True
+        return await self._store.spent_until((here,), now) is not None
+
     def _accepted(
-        self, account: Account, entry: Entry, amr: tuple[str, ...], purpose: str
+        self, account: Account, method: Method, here: Counter, *, familiar: bool
     ) -> Accepted:
         now = self._clock()
-        register = account.register.used(entry.id, now)
+        register = account.register.used(method.id or "", now)
         return Accepted(
-            method=Method(
-                kind=MethodKind.MFA,
-                at=now,
-                amr=amr,
-                id=entry.id,
-                type=entry.type,
-                reauthenticated=purpose == REAUTHENTICATION,
-            ),
+            method=method,
             register=register,
-            acceptance=self._store.accept_mfa(account, register, now),
+            acceptance=self._store.accept_mfa(account, register, now, here=here, familiar=familiar),
         )
 
-    async def _failed(self, user_id: str, purpose: str) -> Fault:
+    async def _failed(
+        self, account: Account, purpose: str, here: Counter, *, familiar: bool
+    ) -> Refused:
+        now = self._clock()
         counted = await self._store.write(
-            self._store.count_mfa_failure(user_id, self._clock()),
-            events=[SecondFactorFailed(user_id=user_id, purpose=purpose)],
+            *self._store.count_mfa_failure(account.id, now, here=here, familiar=familiar),
+            events=[SecondFactorFailed(user_id=account.id, purpose=purpose)],
         )
-        return await self.limited(user_id, purpose) if counted is None else incorrect_code()
+        if counted is not None:
+            return Refused((incorrect_code(),))
+        return await self.limited(account, purpose)
+
+
+def _method(entry: Entry, amr: tuple[str, ...], purpose: str, now: datetime) -> Method:
+    return Method(
+        kind=MethodKind.MFA,
+        at=now,
+        amr=amr,
+        id=entry.id,
+        type=entry.type,
+        reauthenticated=purpose == REAUTHENTICATION,
+    )
 
 
 LOGIN = "login"

@@ -4,16 +4,16 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from services.session.domain.faults import Fault
-from services.session.domain.limits import SIGNUPS_PER_ADDRESS
+from services.session.domain.limits import SIGNUP, Counter, mail_counters
 from services.session.domain.mails import MailKind
-from services.session.domain.passwords import password_faults
+from services.session.domain.passwords import PasswordRules, password_faults
 from services.session.domain.sessions import NOBODY, Account
 from services.session.domain.stages import Login
 from services.session.events import SignedUp, SignupLimited, SignupRepeated
 from services.session.flows.engine import ID_BYTES, Engine, arrived
-from services.session.flows.outcomes import Misfit, Outcome, Refused, Throttled, Visit
+from services.session.flows.outcomes import Misfit, Outcome, Refused, Throttled, Visit, until
 from services.session.flows.passwords import PasswordHasher
-from services.session.store import Store
+from services.session.store import Known, Store
 from shared.clock import Clock
 from shared.errors import Conflict
 from shared.token import new_token
@@ -22,11 +22,19 @@ from shared.token import new_token
 class SignupFlow:
     """Makes accounts. Nobody learns here whether an address has one."""
 
-    def __init__(self, store: Store, engine: Engine, hasher: PasswordHasher, clock: Clock) -> None:
+    def __init__(
+        self,
+        store: Store,
+        engine: Engine,
+        hasher: PasswordHasher,
+        clock: Clock,
+        rules: PasswordRules,
+    ) -> None:
         self._store = store
         self._engine = engine
         self._hasher = hasher
         self._clock = clock
+        self._rules = rules
 
     async def sign_up(
         self,
@@ -44,20 +52,32 @@ class SignupFlow:
         `faults` are those of what could not be read, and is None here; what is wrong with the
         password is told along with them.
         """
-        weak = password_faults(password, email=email) if password else ()
+        weak = password_faults(password, self._rules, email=email) if password else ()
         if faults or weak or email is None or password is None:
             return Refused((*faults, *weak))
         if visit.authenticated:
             return Misfit()
-        known = await self._store.find_by_address(email, visit.address, self._clock())
-        if known.signups_limited:  # hashing is what an origin could keep all cores busy with
-            return await self._limited(visit)
+        known = await self._known(visit, email)
+        if known.action_until:  # hashing is what an origin could keep all cores busy with
+            return await self._limited(visit, email)
         password_hash = await self._hasher.hash(password)
         try:
             return await self._write(visit, email, password_hash, known.account)
         except Conflict:  # the address was free when it was looked up, and is so no more
-            known = await self._store.find_by_address(email, visit.address, self._clock())
+            known = await self._known(visit, email)
             return await self._write(visit, email, password_hash, known.account)
+
+    async def _known(self, visit: Visit, email: str) -> Known:
+        return await self._store.find_by_address(
+            email,
+            ip=visit.address,
+            user_agent=visit.user_agent,
+            now=self._clock(),
+            action=self._counters(visit),
+        )
+
+    def _counters(self, visit: Visit) -> tuple[Counter, ...]:
+        return self._store.limits.counters(SIGNUP, ip=visit.address)
 
     async def _write(
         self, visit: Visit, email: str, password_hash: str, owner: Account | None
@@ -69,7 +89,7 @@ class SignupFlow:
         move = self._engine.move(visit, login, NOBODY, now, mail=mail)
         event = SignedUp(user_id=user_id) if owner is None else SignupRepeated(user_id=owner.id)
         written = await self._store.write(
-            self._store.count_signup(visit.address, now),
+            *self._store.count(self._counters(visit), now),
             *move.steps,
             *self._store.sign_up(
                 user_id=user_id,
@@ -85,10 +105,13 @@ class SignupFlow:
             return arrived(visit, move, None)
         if visit.session is not None:  # it may only have moved on or ended meanwhile
             return await self._write(replace(visit, session=None), email, password_hash, owner)
-        return await self._limited(visit)
+        return await self._limited(visit, email)
 
-    async def _limited(self, visit: Visit) -> Outcome:
+    async def _limited(self, visit: Visit, email: str) -> Outcome:
         """Put on record that a sign-up was refused. It counts for its origin all the same."""
-        counted = replace(self._store.count_signup(visit.address, self._clock()), required=False)
-        await self._store.write(counted, events=[SignupLimited(user_id=None)])
-        return Throttled(SIGNUPS_PER_ADDRESS.window)
+        now = self._clock()
+        counters = self._counters(visit)
+        counted = (replace(s, required=False) for s in self._store.count(counters, now))
+        await self._store.write(*counted, events=[SignupLimited(user_id=None)])
+        ends_at = await self._store.spent_until((*counters, *mail_counters(email)), now)
+        return Throttled(until(ends_at or now, now))

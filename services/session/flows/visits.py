@@ -1,10 +1,11 @@
 """Who is calling, and whether they may: the first thing that every request asks."""
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
 from hashlib import sha256
 
 from services.session.domain.access import Access, allows
-from services.session.domain.sessions import Client, is_live
+from services.session.domain.sessions import Client, Session, is_live
 from services.session.flows.outcomes import (
     Gone,
     LoginNeeded,
@@ -14,26 +15,45 @@ from services.session.flows.outcomes import (
     Visit,
 )
 from services.session.store import Store
+from services.session.store.session_list import SessionList
 from shared import context
 from shared.clock import Clock
 from shared.token import hash_token
 
-__all__ = ["Visit", "Visits"]
+__all__ = ["Tracking", "Visit", "Visits"]
 
 MAX_TOKEN = 256  # characters; what is longer was never issued
+NOTED_EVERY = timedelta(minutes=1)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Tracking:
+    """Whether it is kept when sessions are used, and for how long (`idle`) they may not be."""
+
+    activity: bool = False
+    idle: timedelta | None = None
+
+    @property
+    def writes(self) -> bool:
+        """Whether uses are written down: an idle life cannot be told without."""
+        return self.activity or self.idle is not None
 
 
 class Visits:
     """Recognises sessions, and lets them pass to what their state allows."""
 
-    def __init__(self, store: Store, clock: Clock) -> None:
+    def __init__(self, store: Store, listed: SessionList, clock: Clock, tracking: Tracking) -> None:
         self._store = store
+        self._listed = listed
         self._clock = clock
+        self._tracking = tracking
 
     async def recognise(
         self, client: Client, token: str | None, *, address: str, user_agent: str
     ) -> Visit:
         """Return the visit that a token stands for: one statement, or none without a token.
+
+        A second one, once a minute, notes the use of a session where that is tracked.
 
         A token that is unknown, over, or of the other kind of client: raises Gone for `app`; a
         browser is then a visitor without a session.
@@ -64,8 +84,20 @@ class Visits:
         if len(token) > MAX_TOKEN or not token.isascii():
             return visit
         found = await self._store.find_session(hash_token(token), visit.client)
-        if found is None or not is_live(found.session, found.account, self._clock()):
+        now = self._clock()
+        if found is None or not is_live(found.session, found.account, now, self._tracking.idle):
             return visit
-        session = found.session
+        session = await self._noted(visit, found.session, now)
         involved = session.authenticated_at is not None or session.login is not None
         return replace(visit, session=session, account=found.account if involved else None)
+
+    async def _noted(self, visit: Visit, session: Session, now: datetime) -> Session:
+        """Note the use of a session that is authenticated, unless it was noted a moment ago."""
+        if not self._tracking.writes or session.authenticated_at is None:
+            return session
+        if session.last_seen_at is not None and now - session.last_seen_at < NOTED_EVERY:
+            return session
+        await self._listed.note_use(
+            session, now, every=NOTED_EVERY, ip=visit.address, user_agent=visit.user_agent
+        )
+        return replace(session, last_seen_at=now)

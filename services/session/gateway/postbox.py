@@ -165,6 +165,12 @@ def smtp_problems(smtp_url: str) -> list[str]:
     return found
 
 
+def text_of(message: EmailMessage) -> str:
+    """Return the text of a message, without its HTML."""
+    body = message.get_body(("plain",))
+    return "" if body is None else str(body.get_content())
+
+
 def _is_loopback(host: str) -> bool:
     try:
         return ip_address(host).is_loopback

@@ -18,7 +18,7 @@ from starlette.requests import Request
 from starlette.responses import HTMLResponse, JSONResponse, Response
 
 from services.session.domain.hosts import is_loopback
-from services.session.gateway.postbox import Inbox
+from services.session.gateway.postbox import Inbox, text_of
 
 PATH = "/inbox"
 SHOWN = 50  # messages, newest first
@@ -79,7 +79,7 @@ def _facts(message: EmailMessage) -> dict[str, str]:
         "to": message["To"],
         "subject": message["Subject"],
         "date": message["Date"],
-        "text": message.get_content(),
+        "text": text_of(message),
     }
 
 

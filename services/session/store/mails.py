@@ -8,7 +8,7 @@ from services.session.domain.mails import Mail, MailKind
 from services.session.store import statements
 from shared.cipher import Cipher
 from shared.clock import from_micros, to_micros
-from shared.database import Database, Step, step
+from shared.database import Database, Step, also, step
 from shared.event import Event
 
 
@@ -29,17 +29,30 @@ class MailStore:
         self._db = db
         self._cipher = cipher
 
-    def due(self, mail: Mail, now: datetime) -> Step:
-        """Return the step that makes `mail` due at once, to be written with what it tells of."""
+    def due(
+        self, mail: Mail, now: datetime, *, at: datetime | None = None, topic: str | None = None
+    ) -> Step:
+        """Return the step that makes `mail` due, at once or `at`, to be written with its cause.
+
+        Of mails with one `topic` only one waits: a second is left out.
+        """
         plain = json.dumps({"kind": mail.kind.value, "to": mail.to, "facts": dict(mail.facts)})
-        return step(
+        return also(
             statements.INSERT_MAIL,
             id=mail.id,
             sealed=self._cipher.seal(plain.encode(), bound_to=_place(mail.id)),
             created_at=to_micros(now),
-            due_at=to_micros(now),
-            attempts=0,
+            due_at=to_micros(at or now),
+            topic=topic,
         )
+
+    def withdraw(self, topic: str) -> Step:
+        """Return the step that forgets the mail about `topic`, if it still waits."""
+        return also(statements.WITHDRAW_MAIL, topic=topic)
+
+    def withdraw_all(self, user_id: str) -> Step:
+        """Return the step that forgets what waits about anything that has to do with a person."""
+        return also(statements.WITHDRAW_MAILS, prefix=f"{user_id}:")
 
     async def take(self, now: datetime, lease: timedelta) -> DueMail | None:
         """Take the mail that has been due longest, for as long as `lease`. None if none is due.

@@ -8,6 +8,7 @@ from typing import Any
 
 from services.session.domain.codes import MailedCode
 from services.session.domain.methods import Method, MethodKind
+from services.session.domain.origins import Arrival, Origin
 from services.session.domain.register import Entry, Intent, Pending, Register
 from services.session.domain.sessions import Account, Client, Session
 from services.session.domain.stages import Login, Stage
@@ -50,6 +51,7 @@ def session_of(row: Row) -> Session:
         session_epoch=row.session_epoch,
         created_at=from_micros(row.created_at),
         expires_at=from_micros(row.expires_at),
+        last_seen_at=_moment(row.last_seen_at),
         authenticated_at=_moment(row.authenticated_at),
         login=None if row.login is None else _login(json.loads(row.login)),
         methods=_methods(json.loads(row.methods)),
@@ -65,6 +67,7 @@ def session_columns(session: Session) -> dict[str, object]:
         "user_id": session.user_id,
         "session_epoch": session.session_epoch,
         "expires_at": to_micros(session.expires_at),
+        "last_seen_at": _micros(session.last_seen_at),
         "authenticated_at": _micros(session.authenticated_at),
         "login": None if login is None else _dump(_login_json(login)),
         "methods": _dump(_methods_json(session.methods)),
@@ -125,6 +128,7 @@ def _login_json(login: Login) -> dict[str, object]:
         "passed": [stage.value for stage in login.passed],
         "methods": _methods_json(login.methods),
         "code": None if code is None else {"hash": code.hash.hex(), "failures": code.failures},
+        "arrival": None if login.arrival is None else _arrival_json(login.arrival),
     }
 
 
@@ -142,6 +146,28 @@ def _login(facts: Mapping[str, Any]) -> Login:
         code=None
         if code is None
         else MailedCode(hash=bytes.fromhex(code["hash"]), failures=code["failures"]),
+        arrival=_arrival(facts.get("arrival")),
+    )
+
+
+def _arrival_json(arrival: Arrival) -> list[object]:
+    origin = arrival.origin
+    return [
+        origin.network,
+        origin.agent,
+        arrival.network_known,
+        arrival.agent_known,
+    ]
+
+
+def _arrival(facts: list[Any] | None) -> Arrival | None:
+    if facts is None:
+        return None
+    network, agent, network_known, agent_known = facts
+    return Arrival(
+        origin=Origin(network, agent),
+        network_known=network_known,
+        agent_known=agent_known,
     )
 
 

@@ -6,31 +6,35 @@ from sqlalchemy import (
     BigInteger,
     Column,
     ColumnElement,
+    Integer,
     Select,
     SmallInteger,
+    Text,
     and_,
     bindparam,
     case,
     delete,
     exists,
+    func,
     literal,
-    not_,
     or_,
     select,
+    tuple_,
     update,
 )
 from sqlalchemy.dialects import postgresql, sqlite
 
-from services.session.domain.limits import FOR_EVER, FREE_FAILURES, LAST_FAILURE, rest_after
+from services.session.domain.limits import FOR_EVER, LAST_FAILURE
 from services.session.store.tables import (
     attempts,
     dead_authenticators,
     emails,
     mails,
+    origins,
     sessions,
     users,
 )
-from shared.clock import MICROSECOND, to_micros
+from shared.clock import to_micros
 from shared.database import Statement
 
 SWEPT_AT_ONCE = 500  # rows
@@ -86,14 +90,32 @@ FIND_ACCOUNT = Statement(
 )
 
 
-def _count(key: str) -> ColumnElement[int]:
-    """Count what is in the present window of the counter that parameter `key` names."""
+def _spent_until(keys: str) -> ColumnElement[int]:
+    """Return until when some of the counters that list `keys` names are used up, or null."""
     return (
-        select(attempts.c.count)
-        .where(_same(attempts.c.key_hash, key), attempts.c.window_ends_at > _now())
+        select(func.max(attempts.c.window_ends_at))
+        .where(attempts.c.key.in_(bindparam(keys, type_=Text())), *_spent())
         .scalar_subquery()
     )
 
+
+def _spent() -> tuple[ColumnElement[bool], ...]:
+    return attempts.c.window_ends_at > _now(), attempts.c.count >= attempts.c.ceiling
+
+
+SPENT_UNTIL = Statement(select(_spent_until("keys").label("until")))
+
+
+def _seen(*conditions: ColumnElement[bool]) -> ColumnElement[bool]:
+    return exists(select(origins.c.user_id).where(origins.c.user_id == users.c.id, *conditions))
+
+
+HAS_BEEN = Statement(
+    select(literal(1).label("has_been"))
+    .select_from(origins)
+    .where(_same(origins.c.user_id), _same(origins.c.network))
+    .limit(1)
+)
 
 _one = select(literal(1).label("one")).subquery("one")
 
@@ -101,9 +123,11 @@ _one = select(literal(1).label("one")).subquery("one")
 FIND_BY_ADDRESS = Statement(
     select(
         *ACCOUNT_COLUMNS,
-        _count("account_key").label("account_count"),
-        _count("origin_key").label("origin_count"),
-        _count("signup_key").label("signup_count"),
+        _spent_until("action_keys").label("action_until"),
+        _spent_until("stranger_keys").label("stranger_until"),
+        _spent_until("own_keys").label("own_until"),
+        _seen(_same(origins.c.network)).label("network_known"),
+        _seen(_same(origins.c.agent)).label("agent_known"),
     ).select_from(
         _one.outerjoin(emails, _same(emails.c.address)).outerjoin(
             users, users.c.id == emails.c.user_id
@@ -125,51 +149,46 @@ ACCOUNT_STANDS = Statement(
     )
 )
 
-
-def _spent(key: str, limit: str) -> ColumnElement[bool]:
-    return exists(
-        select(attempts.c.key_hash).where(
-            _same(attempts.c.key_hash, key),
-            attempts.c.window_ends_at > _now(),
-            attempts.c.count >= _param(attempts.c.count, limit),
-        )
-    )
+# Counters. One statement counts and tells whether the attempt was within the limit. What has to be
+# within the limit without being counted adds nothing, but waits its turn at the row all the same:
+# to read it would miss the failures that are being counted at the same time.
 
 
-WITHIN_LIMITS = Statement(
-    select(literal(1).label("within")).where(
-        not_(or_(_spent("account_key", "account_limit"), _spent("origin_key", "origin_limit")))
-    )
-)
-
-# Counters. One statement counts and tells whether the attempt was within the limit.
-
-
-def _count_attempt(insert: Any) -> Any:
+def _count_attempt(insert: Any, by: int, before: ColumnElement[int]) -> Any:
     over = attempts.c.window_ends_at <= _now()
     return (
         insert(attempts)
         .values(
-            key_hash=_param(attempts.c.key_hash),
-            count=literal(1, attempts.c.count.type),
+            key=_param(attempts.c.key),
+            count=literal(by, attempts.c.count.type),
+            ceiling=_param(attempts.c.ceiling),
             window_ends_at=_param(attempts.c.window_ends_at, "ends_at"),
+            about=_param(attempts.c.about),
         )
         .on_conflict_do_update(
-            index_elements=[attempts.c.key_hash],
+            index_elements=[attempts.c.key],
             set_={
-                "count": case((over, literal(1)), else_=attempts.c.count + 1),
+                "count": case((over, literal(by)), else_=before + by),
                 "window_ends_at": case(
                     (over, _param(attempts.c.window_ends_at, "ends_at")),
                     else_=attempts.c.window_ends_at,
                 ),
             },
-            where=or_(over, attempts.c.count < _param(attempts.c.count, "limit")),
+            where=or_(over, attempts.c.count < attempts.c.ceiling),
         )
     )
 
 
-COUNT_ATTEMPT = Statement(
-    postgresql=_count_attempt(postgresql.insert), sqlite=_count_attempt(sqlite.insert)
+COUNT_ATTEMPT, WITHIN_LIMIT, FORGET_ATTEMPTS = (
+    Statement(
+        postgresql=_count_attempt(postgresql.insert, by, before),
+        sqlite=_count_attempt(sqlite.insert, by, before),
+    )
+    for by, before in (
+        (1, attempts.c.count),
+        (0, attempts.c.count),
+        (0, literal(0, attempts.c.count.type)),
+    )
 )
 
 # Accounts. Signing up with a known address makes the same statements, and inserts nothing.
@@ -230,19 +249,18 @@ VERIFY_EMAIL = Statement(
 
 
 def _rest() -> ColumnElement[int]:
-    """Return when the rest ends that follows the failure being counted."""
+    """Return when the rest ends that follows the failure being counted; see `rest_after`."""
     failures, now = users.c.mfa_failures + 1, _now()
-    rests = {count: rest_after(count) for count in range(1, LAST_FAILURE)}
-    longest = max(rests.values())
+    beyond = failures - bindparam("free", type_=Integer())
+    first = bindparam("first_rest", type_=BigInteger())
     return case(
         (failures >= LAST_FAILURE, literal(to_micros(FOR_EVER), BigInteger())),
-        *(
-            (failures == count, now + literal(rest // MICROSECOND, BigInteger()))
-            for count, rest in rests.items()
-            if rest and rest < longest
+        (beyond < 0, literal(0, BigInteger())),
+        (
+            beyond >= bindparam("doublings", type_=Integer()),
+            now + bindparam("longest_rest", type_=BigInteger()),
         ),
-        (failures < FREE_FAILURES, literal(0, BigInteger())),
-        else_=now + literal(longest // MICROSECOND, BigInteger()),
+        else_=now + first.bitwise_lshift(beyond),
     )
 
 
@@ -250,29 +268,42 @@ def _rested() -> ColumnElement[bool]:
     return users.c.mfa_rests_until <= _now()
 
 
-COUNT_MFA_FAILURE = Statement(
-    update(users)
-    .where(_same(users.c.id), _rested())
-    .values(mfa_failures=users.c.mfa_failures + 1, mfa_rests_until=_rest())
+def _reset_is_not_needed() -> ColumnElement[bool]:
+    return users.c.mfa_rests_until < literal(to_micros(FOR_EVER), BigInteger())
+
+
+_failed = {"mfa_failures": users.c.mfa_failures + 1, "mfa_rests_until": _rest()}
+
+COUNT_MFA_FAILURE = Statement(update(users).where(_same(users.c.id), _rested()).values(_failed))
+
+# Where the owner has logged in before, a rest that others caused does not count: only the last.
+COUNT_FAMILIAR_MFA_FAILURE = Statement(
+    update(users).where(_same(users.c.id), _reset_is_not_needed()).values(_failed)
 )
 
-ACCEPT_MFA = Statement(
-    update(users)
-    .where(
-        _same(users.c.id),
-        _same(users.c.factor_epoch),
-        _same(users.c.session_epoch),
-        _same(users.c.register_number),
-        users.c.register_pending.is_(None),
-        users.c.disabled_at.is_(None),
-        _rested(),
+
+def _accept(may: ColumnElement[bool]) -> Statement:
+    return Statement(
+        update(users)
+        .where(
+            _same(users.c.id),
+            _same(users.c.factor_epoch),
+            _same(users.c.session_epoch),
+            _same(users.c.register_number),
+            users.c.register_pending.is_(None),
+            users.c.disabled_at.is_(None),
+            may,
+        )
+        .values(
+            mfa_failures=literal(0),
+            mfa_rests_until=literal(0, BigInteger()),
+            register=_param(users.c.register, "entries"),
+        )
     )
-    .values(
-        mfa_failures=literal(0),
-        mfa_rests_until=literal(0, BigInteger()),
-        register=_param(users.c.register, "entries"),
-    )
-)
+
+
+ACCEPT_MFA = _accept(_rested())
+ACCEPT_FAMILIAR_MFA = _accept(_reset_is_not_needed())
 
 # The register. Who marks it takes a new number; who writes it clean must still hold that number.
 # Who takes it over leaves alone what was marked after `before`.
@@ -353,7 +384,7 @@ REGISTER_EMPTIED = Statement(
 FAIL_ACTIVATION = Statement(
     update(users)
     .where(_same(users.c.id), _same(users.c.register_number), _rested())
-    .values(mfa_failures=users.c.mfa_failures + 1, mfa_rests_until=_rest(), **_CLEAN)
+    .values({**_failed, **_CLEAN})
 )
 
 FIND_DIRTY = Statement(
@@ -363,10 +394,39 @@ FIND_DIRTY = Statement(
     .limit(SWEPT_AT_ONCE)
 )
 
+# Where a person has logged in.
+
+
+def _remember(insert: Any) -> Any:
+    return (
+        insert(origins)
+        .values(
+            user_id=_param(origins.c.user_id),
+            network=_param(origins.c.network),
+            agent=_param(origins.c.agent),
+            seen_at=_now(),
+        )
+        .on_conflict_do_update(
+            index_elements=[origins.c.user_id, origins.c.network, origins.c.agent],
+            set_={"seen_at": _now()},
+        )
+    )
+
+
+REMEMBER_ORIGIN = Statement(
+    postgresql=_remember(postgresql.insert), sqlite=_remember(sqlite.insert)
+)
+
+REPLACE_HASH = Statement(
+    update(users)
+    .where(_same(users.c.id), _same(users.c.password_hash, "old_hash"))
+    .values(password_hash=_param(users.c.password_hash, "new_hash"))
+)
+
 # Sessions. A step holds only if the version that it read is still the latest.
 
-_CHANGING = ("user_id", "session_epoch", "expires_at", "authenticated_at", "login", "methods",
-             "enrolments")  # fmt: skip
+_CHANGING = ("user_id", "session_epoch", "expires_at", "last_seen_at", "authenticated_at", "login",
+             "methods", "enrolments")  # fmt: skip
 
 INSERT_SESSION = Statement(sessions.insert())
 
@@ -405,7 +465,26 @@ DELETE_SESSION = Statement(delete(sessions).where(_same(sessions.c.id)))
 
 # Work that is due.
 
-INSERT_MAIL = Statement(mails.insert())
+
+def _insert_mail(insert: Any) -> Any:
+    values = {c.name: _param(c) for c in mails.c if c is not mails.c.attempts}
+    return (
+        insert(mails)
+        .values(**values, attempts=literal(0, mails.c.attempts.type))
+        .on_conflict_do_nothing(index_elements=[mails.c.topic])
+    )
+
+
+INSERT_MAIL = Statement(
+    postgresql=_insert_mail(postgresql.insert), sqlite=_insert_mail(sqlite.insert)
+)
+
+WITHDRAW_MAIL = Statement(delete(mails).where(_same(mails.c.topic)))
+
+_prefix = bindparam("prefix", type_=Text())
+WITHDRAW_MAILS = Statement(
+    delete(mails).where(func.substr(mails.c.topic, 1, func.length(_prefix)) == _prefix)
+)
 
 TAKE_MAIL = Statement(
     update(mails)
@@ -483,4 +562,13 @@ def _in_batches(key: Column[Any], until: Column[Any]) -> Statement:
 
 
 DELETE_EXPIRED_SESSIONS = _in_batches(sessions.c.id, sessions.c.expires_at)
-DELETE_EXPIRED_ATTEMPTS = _in_batches(attempts.c.key_hash, attempts.c.window_ends_at)
+DELETE_EXPIRED_ATTEMPTS = _in_batches(attempts.c.key, attempts.c.window_ends_at)
+
+_stale = (
+    select(origins.c.user_id, origins.c.network, origins.c.agent)
+    .where(origins.c.seen_at <= _param(origins.c.seen_at, "before"))
+    .limit(SWEPT_AT_ONCE)
+)
+DELETE_STALE_ORIGINS = Statement(
+    delete(origins).where(tuple_(origins.c.user_id, origins.c.network, origins.c.agent).in_(_stale))
+)

@@ -4,15 +4,15 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from services.session.domain.addresses import address_key
 from services.session.domain.limits import (
-    MAILS_PER_ACCOUNT,
-    PASSWORD_PER_ACCOUNT,
-    PASSWORD_PER_ADDRESS,
-    SIGNUPS_PER_ADDRESS,
-    Limit,
-    origin_key,
+    LONGEST_REST,
+    Counter,
+    Limits,
+    Rate,
+    doublings_of,
+    mail_counters,
 )
+from services.session.domain.origins import Arrival, Origin, origin_of
 from services.session.domain.register import Pending, Register
 from services.session.domain.sessions import Account, Client, Session
 from services.session.store import statements
@@ -24,24 +24,26 @@ from services.session.store.rows import (
     session_columns,
     session_of,
 )
-from shared.clock import to_micros
-from shared.database import Change, Database, Row, Step, also, step
+from shared.clock import MICROSECOND, from_micros, to_micros
+from shared.database import Change, Database, Row, Statement, Step, also, step
 from shared.event import Event
 
-LOGIN_FAILED = "login_failed"
-SIGNUP = "signup"
+REMEMBERED = timedelta(days=90)  # where a person has logged in
 
 
 @dataclass(frozen=True, kw_only=True)
 class Known:
-    """What is known of an address. `limited`: too many failures at it, or from the origin.
+    """What is known of an address, to somebody who comes from an origin.
 
-    `signups_limited`: too many sign-ups from the origin.
+    `limited_until` is set while too many proofs have failed; `counters` are those that count for
+    this visitor. `action_until` is set while what they do has been done too often.
     """
 
     account: Account | None
-    limited: bool
-    signups_limited: bool
+    arrival: Arrival
+    counters: tuple[Counter, ...]
+    limited_until: datetime | None
+    action_until: datetime | None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -57,8 +59,9 @@ class DeadAuthenticator:
 class Store:
     """Reads, steps, and `write`, which takes steps and events together or not at all."""
 
-    def __init__(self, db: Database) -> None:
+    def __init__(self, db: Database, limits: Limits) -> None:
         self._db = db
+        self.limits = limits
 
     async def write(self, *steps: Step, events: Sequence[Event] = ()) -> Row | None:
         """Write steps and events at once. None, and nothing written, if a step is refused."""
@@ -83,26 +86,56 @@ class Store:
         row = await self._db.find(statements.FIND_ACCOUNT, id=id)
         return None if row is None else account_of(row)
 
-    async def find_by_address(self, address: str, origin: str, now: datetime) -> Known:
-        """Return what is known of a canonical address. The same work if nothing is."""
+    async def find_by_address(
+        self,
+        address: str,
+        *,
+        ip: str,
+        user_agent: str,
+        now: datetime,
+        action: tuple[Counter, ...] = (),
+    ) -> Known:
+        """Return what is known of a canonical address. The same work if nothing is.
+
+        `action` are the counters of what the visitor does.
+        """
+        origin = origin_of(ip, user_agent)
+        strangers = self.limits.strangers(address=address, ip=ip)
+        own = self.limits.own(address=address, ip=ip)
         row = await self._db.find(
             statements.FIND_BY_ADDRESS,
             address=address,
-            account_key=address_key(LOGIN_FAILED, address),
-            origin_key=origin_key(LOGIN_FAILED, origin),
-            signup_key=origin_key(SIGNUP, origin),
+            action_keys=_keys(action),
+            stranger_keys=_keys(strangers),
+            own_keys=_keys(own),
+            network=origin.network,
+            agent=origin.agent,
             now=to_micros(now),
         )
         if row is None:
             raise TypeError("the query has a row for every address")
-        limited = (row.account_count or 0) >= PASSWORD_PER_ACCOUNT.count or (
-            row.origin_count or 0
-        ) >= PASSWORD_PER_ADDRESS.count
+        at_home = bool(row.network_known)
         return Known(
             account=account_of(row),
-            limited=limited,
-            signups_limited=(row.signup_count or 0) >= SIGNUPS_PER_ADDRESS.count,
+            arrival=Arrival(
+                origin=origin,
+                network_known=at_home,
+                agent_known=bool(row.agent_known),
+            ),
+            counters=own if at_home else strangers,
+            limited_until=_moment(row.own_until if at_home else row.stranger_until),
+            action_until=_moment(row.action_until),
         )
+
+    async def spent_until(self, counters: Sequence[Counter], now: datetime) -> datetime | None:
+        """Return until when some of `counters` are used up, or None."""
+        row = await self._db.find(statements.SPENT_UNTIL, keys=_keys(counters), now=to_micros(now))
+        return None if row is None else _moment(row.until)
+
+    async def has_been_at(self, user_id: str, origin: Origin) -> bool:
+        """Tell whether the person has logged in from the network of `origin`."""
+        row = await self._db.find(statements.HAS_BEEN, user_id=user_id, network=origin.network)
+        return row is not None
 
     # Conditions
 
@@ -116,61 +149,82 @@ class Store:
             register_number=account.register.number,
         )
 
-    def within_limits(self, address: str, origin: str, now: datetime) -> Step:
-        """Refuse if too many passwords were tried at an address, or from an origin."""
-        return step(
-            statements.WITHIN_LIMITS,
-            account_key=address_key(LOGIN_FAILED, address),
-            account_limit=PASSWORD_PER_ACCOUNT.count,
-            origin_key=origin_key(LOGIN_FAILED, origin),
-            origin_limit=PASSWORD_PER_ADDRESS.count,
-            now=to_micros(now),
-        )
+    def within(self, counters: Sequence[Counter], now: datetime) -> tuple[Step, ...]:
+        """Refuse if one of `counters` is used up. Counts nothing, in the order of `count`."""
+        return tuple(_upon(statements.WITHIN_LIMIT, counter, now) for counter in counters)
 
     # Counters
 
-    def count(self, key: bytes, limit: Limit, now: datetime) -> Step:
-        """Count one attempt; refuse, and count nothing, if the limit is reached."""
-        return step(
-            statements.COUNT_ATTEMPT,
-            key_hash=key,
-            limit=limit.count,
-            now=to_micros(now),
-            ends_at=to_micros(now + limit.window),
-        )
+    def count(self, counters: Sequence[Counter], now: datetime) -> tuple[Step, ...]:
+        """Count one attempt by each; refuse, and count nothing, if one of them is used up.
 
-    def count_signup(self, origin: str, now: datetime) -> Step:
-        """Count a sign-up from an origin; refuse beyond the limit."""
-        return self.count(origin_key(SIGNUP, origin), SIGNUPS_PER_ADDRESS, now)
-
-    def count_mail(self, address: str, now: datetime) -> Step:
-        """Count a mail to an address; refuse beyond the limit."""
-        return self.count(address_key("mail", address), MAILS_PER_ACCOUNT, now)
-
-    def count_password_failure(self, address: str, origin: str, now: datetime) -> tuple[Step, ...]:
-        """Count a wrong password for an address and for an origin; refuse beyond either limit.
-
-        Always in this order, so that two of them cannot wait for each other.
+        Always in the same order, so that two of them cannot wait for each other.
         """
+        return tuple(_upon(statements.COUNT_ATTEMPT, counter, now) for counter in counters)
+
+    def count_mail(self, address: str, now: datetime) -> tuple[Step, ...]:
+        """Count a mail to an address; refuse beyond the limit."""
+        return self.count(mail_counters(address), now)
+
+    def count_mfa_failure(
+        self, user_id: str, now: datetime, *, here: Counter | None = None, familiar: bool = False
+    ) -> tuple[Step, ...]:
+        """Count a wrong second factor; refuse while it rests, or `here` is used up.
+
+        With `familiar` the owner has logged in from here before: then it does not rest here,
+        unless it is for ever.
+        """
+        count = statements.COUNT_FAMILIAR_MFA_FAILURE if familiar else statements.COUNT_MFA_FAILURE
+        rest = _rest(self.limits.second_factor)
         return (
-            self.count(address_key(LOGIN_FAILED, address), PASSWORD_PER_ACCOUNT, now),
-            self.count(origin_key(LOGIN_FAILED, origin), PASSWORD_PER_ADDRESS, now),
+            *(self.count((here,), now) if here else ()),
+            step(count, id=user_id, now=to_micros(now), **rest),
         )
 
-    def count_mfa_failure(self, user_id: str, now: datetime) -> Step:
-        """Count a wrong second factor; refuse while it rests."""
-        return step(statements.COUNT_MFA_FAILURE, id=user_id, now=to_micros(now))
+    def accept_mfa(
+        self,
+        account: Account,
+        register: Register,
+        now: datetime,
+        *,
+        here: Counter,
+        familiar: bool = False,
+    ) -> tuple[Step, ...]:
+        """Forget the failures and note the use; refuse as `count_mfa_failure`, or after a change.
 
-    def accept_mfa(self, account: Account, register: Register, now: datetime) -> Step:
-        """Forget the failures and note the use; refuse while it rests, or if anything changed."""
-        return step(
-            statements.ACCEPT_MFA,
-            id=account.id,
-            factor_epoch=account.factor_epoch,
-            session_epoch=account.session_epoch,
-            register_number=account.register.number,
-            entries=entries_json(register),
+        Nobody but the person can make the counter of `here`, which is theirs alone, begin anew.
+        """
+        params: dict[str, object] = {
+            "id": account.id,
+            "factor_epoch": account.factor_epoch,
+            "session_epoch": account.session_epoch,
+            "register_number": account.register.number,
+            "entries": entries_json(register),
+        }
+        forgotten = _upon(statements.FORGET_ATTEMPTS, here, now)
+        if familiar:
+            return (forgotten, step(statements.ACCEPT_FAMILIAR_MFA, **params))
+        return (forgotten, step(statements.ACCEPT_MFA, **params, now=to_micros(now)))
+
+    # Where people log in
+
+    def remember_origin(self, user_id: str, origin: Origin, now: datetime) -> Step:
+        """Remember that the person has logged in from there."""
+        return also(
+            statements.REMEMBER_ORIGIN,
+            user_id=user_id,
+            network=origin.network,
+            agent=origin.agent,
             now=to_micros(now),
+        )
+
+    def replace_hash(self, account: Account, new_hash: str) -> Step:
+        """Write a new hash of the same password, unless the password was changed meanwhile."""
+        return also(
+            statements.REPLACE_HASH,
+            id=account.id,
+            old_hash=account.password_hash,
+            new_hash=new_hash,
         )
 
     # Accounts
@@ -270,7 +324,11 @@ class Store:
     def fail_activation(self, user_id: str, number: int, now: datetime) -> Step:
         """Count a wrong code and withdraw the change; refuse while the second factor rests."""
         return step(
-            statements.FAIL_ACTIVATION, id=user_id, register_number=number, now=to_micros(now)
+            statements.FAIL_ACTIVATION,
+            id=user_id,
+            register_number=number,
+            now=to_micros(now),
+            **_rest(self.limits.second_factor),
         )
 
     def bury(self, user_id: str, factor: str, authenticator_id: str, due_at: datetime) -> Step:
@@ -380,4 +438,36 @@ class Store:
         attempts = await self._db.apply(
             step(statements.DELETE_EXPIRED_ATTEMPTS, now=to_micros(now))
         )
-        return sessions is not None or attempts is not None
+        origins = await self._db.apply(
+            step(statements.DELETE_STALE_ORIGINS, before=to_micros(now - REMEMBERED))
+        )
+        return any(deleted is not None for deleted in (sessions, attempts, origins))
+
+
+def _upon(statement: Statement, counter: Counter, now: datetime) -> Step:
+    return step(
+        statement,
+        key=counter.key,
+        ceiling=counter.ceiling,
+        now=to_micros(now),
+        ends_at=to_micros(now + counter.window),
+        about=counter.about,
+    )
+
+
+def _keys(counters: Sequence[Counter]) -> list[str]:
+    return [counter.key for counter in counters]
+
+
+def _rest(rate: Rate) -> dict[str, object]:
+    """Return the values of a statement that counts failures in a row; see `rest_after`."""
+    return {
+        "free": rate.amount,
+        "first_rest": rate.window // MICROSECOND,
+        "longest_rest": max(LONGEST_REST, rate.window) // MICROSECOND,
+        "doublings": doublings_of(rate),
+    }
+
+
+def _moment(micros: int | None) -> datetime | None:
+    return None if micros is None else from_micros(micros)

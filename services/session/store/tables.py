@@ -26,6 +26,7 @@ users = Table(
     Column("factor_epoch", Integer, nullable=False),
     Column("session_epoch", Integer, nullable=False),
     Column("disabled_at", BigInteger),
+    Column("deleted_at", BigInteger),
     Column("register", Text, nullable=False),
     Column("register_number", Integer, nullable=False),
     Column("register_pending", Text),
@@ -65,6 +66,7 @@ sessions = Table(
     Column("enrolments", Text, nullable=False),
     Column("ip", Text, nullable=False),
     Column("user_agent", Text, nullable=False),
+    Column("last_seen_at", BigInteger),
 )
 Index("sessions_user_id", sessions.c.user_id)
 Index("sessions_expires_at", sessions.c.expires_at)
@@ -72,11 +74,25 @@ Index("sessions_expires_at", sessions.c.expires_at)
 attempts = Table(
     "attempts",
     metadata,
-    Column("key_hash", LargeBinary, primary_key=True),
+    Column("key", Text, primary_key=True),
     Column("count", Integer, nullable=False),
+    Column("ceiling", Integer, nullable=False),
     Column("window_ends_at", BigInteger, nullable=False),
+    Column("about", Text),
 )
+Index("attempts_about", attempts.c.about)
 Index("attempts_window_ends_at", attempts.c.window_ends_at)
+
+# From where, and with what, a person has logged in: hashes.
+origins = Table(
+    "origins",
+    metadata,
+    Column("user_id", Text, ForeignKey("users.id", ondelete="CASCADE"), primary_key=True),
+    Column("network", Text, primary_key=True),
+    Column("agent", Text, primary_key=True),
+    Column("seen_at", BigInteger, nullable=False),
+)
+Index("origins_seen_at", origins.c.seen_at)
 
 mails = Table(
     "mails",
@@ -86,8 +102,10 @@ mails = Table(
     Column("created_at", BigInteger, nullable=False),
     Column("due_at", BigInteger, nullable=False),
     Column("attempts", Integer, nullable=False),
+    Column("topic", Text),
 )
 Index("mails_due_at", mails.c.due_at)
+Index("mails_topic", mails.c.topic, unique=True)
 
 dead_authenticators = Table(
     "dead_authenticators",
@@ -99,5 +117,16 @@ dead_authenticators = Table(
     Column("attempts", Integer, nullable=False),
 )
 Index("dead_authenticators_due_at", dead_authenticators.c.due_at)
+
+# People who are to be forgotten everywhere, until all have confirmed.
+erasures = Table(
+    "erasures",
+    metadata,
+    Column("user_id", Text, primary_key=True),
+    Column("created_at", BigInteger, nullable=False),
+    Column("due_at", BigInteger, nullable=False),
+    Column("attempts", Integer, nullable=False),
+)
+Index("erasures_due_at", erasures.c.due_at)
 
 outbox, outbox_source = outbox_tables(metadata)

@@ -1,0 +1,265 @@
+"""`countersign user`: what operators do to accounts, on session's database, at once."""
+
+import asyncio
+import json
+import re
+import sys
+from collections.abc import Awaitable, Callable
+from datetime import UTC, datetime
+from typing import TypeVar
+
+import click
+
+from services.cli.environment import adopt, recall
+from services.cli.failing import telling
+from services.session.flows import build_operating
+from services.session.flows.operate import Operating
+from services.session.flows.passwords import PasswordHasher
+from services.session.settings import Settings
+from services.session.store.people import LiveSession, Person
+from shared.clock import utc_now
+from shared.database import Database
+from shared.errors import Malformed
+from shared.settings import load
+
+MAX_PASSWORD = 4096  # characters read, of which the rules for passwords refuse most
+
+LIKE_AN_OPTION = re.compile(r"-[A-Za-z0-9_-]{21}")  # an id: 16 random bytes in base64url
+
+T = TypeVar("T")
+
+person_argument = click.argument("person")
+json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+yes_option = click.option("--yes", is_flag=True, help="Do not ask whether it is meant.")
+
+
+class AboutPerson(click.Command):
+    """A command whose PERSON may be an id that begins with `-`; no option is as long as one."""
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        """Set an id apart from the options."""
+        before = ["", *args]
+        ids = [
+            argument
+            for argument, previous in zip(args, before, strict=False)
+            if LIKE_AN_OPTION.fullmatch(argument) and previous != "--end" and "--" not in args
+        ]
+        others = [argument for argument in args if argument not in ids]
+        return super().parse_args(ctx, [*others, "--", *ids] if ids else args)
+
+
+@click.group()
+def user() -> None:
+    """Look after accounts. PERSON is an e-mail address or a user id."""
+
+
+@user.command()
+@click.argument("email")
+@click.option("--password-stdin", is_flag=True, help="Read the password from standard input.")
+@click.option("--password", "ask", is_flag=True, help="Ask for the password.")
+@click.option("--verified", is_flag=True, help="Take the address as verified.")
+@telling
+def create(email: str, *, password_stdin: bool, ask: bool, verified: bool) -> None:
+    """Make an account; without a password it has none. Prints its id."""
+    if password_stdin and ask:
+        raise click.UsageError("A password comes from one place.")
+    password = None
+    if password_stdin:
+        password = _password_from_stdin()
+    elif ask:
+        password = click.prompt("Password", hide_input=True, confirmation_prompt=True)
+    click.echo(_run(lambda do: do.create(email, password, verified=verified)))
+
+
+@user.command(cls=AboutPerson)
+@person_argument
+@json_option
+@telling
+def show(person: str, *, as_json: bool) -> None:
+    """Show what there is to know about an account."""
+    facts = _facts(_run(lambda do: do.find(person)))
+    if as_json:
+        click.echo(json.dumps(facts))
+        return
+    for name, value in facts.items():
+        click.echo(f"{name.replace('_', ' '):<28}{_plain(value)}")
+
+
+@user.command(cls=AboutPerson)
+@person_argument
+@telling
+def disable(person: str) -> None:
+    """Disable an account. Its sessions and logins under way end at once."""
+    _run(lambda do: do.disable(person))
+    click.echo("Disabled.")
+
+
+@user.command(cls=AboutPerson)
+@person_argument
+@telling
+def enable(person: str) -> None:
+    """Let an account that was disabled be used again."""
+    _run(lambda do: do.enable(person))
+    click.echo("Enabled.")
+
+
+@user.command(cls=AboutPerson)
+@person_argument
+@telling
+def unlock(person: str) -> None:
+    """Forget the failures that were counted for an account."""
+    _run(lambda do: do.unlock(person))
+    click.echo("Unlocked.")
+
+
+@user.command(cls=AboutPerson)
+@person_argument
+@click.option("--end", metavar="ID", help="End this session.")
+@click.option("--end-all", is_flag=True, help="End every session, and every login under way.")
+@json_option
+@telling
+def sessions(person: str, *, end: str | None, end_all: bool, as_json: bool) -> None:
+    """List the sessions in which somebody is logged in, or end them."""
+    if end is not None and end_all:
+        raise click.UsageError("End one session, or all.")
+    if end_all:
+        _run(lambda do: do.end_sessions(person))
+        click.echo("All sessions have ended.")
+    elif end is not None:
+        session_id = end
+        _run(lambda do: do.end_session(person, session_id))
+        click.echo("The session has ended.")
+    else:
+        _list_sessions(_run(lambda do: do.sessions(person)), as_json=as_json)
+
+
+@user.command("reset-mfa", cls=AboutPerson)
+@person_argument
+@yes_option
+@telling
+def reset_mfa(person: str, *, yes: bool) -> None:
+    """Take all authenticators of an account away: from then on a password will do."""
+    _confirm(person, "Take all authenticators away from {}?", yes=yes)
+    _run(lambda do: do.reset_mfa(person))
+    click.echo("The second factor is reset.")
+
+
+@user.command(cls=AboutPerson)
+@person_argument
+@yes_option
+@telling
+def delete(person: str, *, yes: bool) -> None:
+    """Delete a person for good. Every service forgets them; the id is never used again."""
+    _confirm(person, "Delete {} for good?", yes=yes)
+    _run(lambda do: do.delete(person))
+    click.echo("Deleted. The factors and the ledger will be asked until all have forgotten.")
+
+
+def _confirm(person: str, question: str, *, yes: bool) -> None:
+    """Ask whether it is meant, by the address of whom it would happen to."""
+    if yes:
+        return
+    found = _run(lambda do: do.find(person))
+    click.confirm(question.format(found.email or found.id), abort=True)
+
+
+def _run(work: Callable[[Operating], Awaitable[T]]) -> T:
+    """Do `work` on session's database, as the settings of the suite say."""
+    adopt(recall())
+    return asyncio.run(_on_database(load(Settings), work))
+
+
+async def _on_database(settings: Settings, work: Callable[[Operating], Awaitable[T]]) -> T:
+    url = settings.session_database_url.get_secret_value()
+    db = Database(url, source="session", connections=1)
+    hasher = PasswordHasher(queue=0, threads=1)
+    operating = build_operating(
+        db,
+        ring=settings.session_sealing_keys,
+        clock=utc_now,
+        policy=settings.policy,
+        hasher=hasher,
+    )
+    await db.connect()
+    try:
+        await db.ping()  # or SQLite would make an empty file
+        return await work(operating)
+    finally:
+        hasher.close()
+        await db.close()
+
+
+def _password_from_stdin() -> str:
+    """Return the first line of standard input. A password is no argument: others can see those."""
+    line = sys.stdin.readline(MAX_PASSWORD + 2).rstrip("\r\n")
+    if not line or len(line) > MAX_PASSWORD:
+        raise Malformed("There is no password on standard input.")
+    return line
+
+
+def _facts(person: Person) -> dict[str, object]:
+    return {
+        "id": person.id,
+        "email": person.email,
+        "verified_at": _time(person.verified_at),
+        "created_at": _time(person.created_at),
+        "disabled_at": _time(person.disabled_at),
+        "deleted_at": _time(person.deleted_at),
+        "has_password": person.has_password,
+        "authenticators": [
+            {
+                "type": entry.type,
+                "created_at": _time(entry.created_at),
+                "last_used_at": _time(entry.last_used_at),
+            }
+            for entry in person.register.entries
+        ],
+        "authenticators_changing": person.register.pending is not None,
+        "second_factor_failures": person.mfa_failures,
+        "second_factor_rests_until": (
+            _time(person.mfa_rests_until) if person.mfa_rests_until > utc_now() else None
+        ),
+        "live_sessions": person.live_sessions,
+    }
+
+
+def _list_sessions(sessions: list[LiveSession], *, as_json: bool) -> None:
+    facts = [
+        {
+            "id": session.id,
+            "client": session.client,
+            "created_at": _time(session.created_at),
+            "last_seen_at": _time(session.last_seen_at),
+            "address": session.address,
+            "user_agent": session.user_agent,
+        }
+        for session in sessions
+    ]
+    if as_json:
+        click.echo(json.dumps(facts))
+    elif not facts:
+        click.echo("There is no session.")
+    else:
+        for session in facts:
+            click.echo("  ".join(_plain(value) for value in session.values()))
+
+
+def _time(moment: datetime | None) -> str | None:
+    return None if moment is None else moment.astimezone(UTC).isoformat(timespec="seconds")
+
+
+def _plain(value: object) -> str:
+    """Return `value` as people read it, so that nothing in it can steer a terminal."""
+    match value:
+        case None:
+            return "-"
+        case bool():
+            return "yes" if value else "no"
+        case []:
+            return "none"
+        case [*items]:
+            return "; ".join(_plain(item) for item in items)
+        case dict():
+            return ", ".join(f"{name} {_plain(item)}" for name, item in value.items())
+    text = str(value)
+    return text if text.isprintable() else json.dumps(text)

@@ -1,0 +1,62 @@
+"""When people have to prove themselves again, and by what: the one place that says so."""
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from enum import StrEnum
+
+from services.session.domain.methods import MethodKind, reauthenticated_within
+from services.session.domain.sessions import Account, Session
+
+ALL = frozenset(MethodKind)
+
+
+class Matter(StrEnum):
+    """What is about to change."""
+
+    ACCOUNT = "account"
+    MFA = "mfa"
+    DELETION = "deletion"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Reauthentication:
+    """What the operator chose. Defaults are allauth's, but for `mfa_by_mfa`, which it has not.
+
+    `account` and `mfa` say whether that takes a proof less than `window` old; with `mfa_by_mfa`
+    whoever has a second factor changes it only by proving a second factor, whatever else is set.
+    To delete the account always takes a proof, the same as to change the second factor does.
+    """
+
+    window: timedelta = timedelta(minutes=5)
+    account: bool = False
+    mfa: bool = True
+    mfa_by_mfa: bool = False
+
+    def missing(
+        self, matter: Matter, session: Session, account: Account, now: datetime
+    ) -> frozenset[MethodKind]:
+        """Return by what the person may prove themselves first; nothing if they may go on.
+
+        Whoever has nothing to prove themselves by goes on: all there is to ask for is the session.
+        """
+        methods = self._asked_for(matter, account) & _held(account)
+        proofs = (method for method in session.methods if method.kind in methods)
+        if not methods or reauthenticated_within(proofs, self.window, now):
+            return frozenset()
+        return methods
+
+    def _asked_for(self, matter: Matter, account: Account) -> frozenset[MethodKind]:
+        if matter is Matter.ACCOUNT:
+            return ALL if self.account else frozenset()
+        if self.mfa_by_mfa and account.register.entries:
+            return frozenset({MethodKind.MFA})
+        return ALL if self.mfa or matter is Matter.DELETION else frozenset()
+
+
+def _held(account: Account) -> frozenset[MethodKind]:
+    """Return by what the person can prove themselves."""
+    held = {
+        MethodKind.PASSWORD: account.has_usable_password,
+        MethodKind.MFA: bool(account.register.entries),
+    }
+    return frozenset(kind for kind, there in held.items() if there)

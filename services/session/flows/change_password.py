@@ -1,0 +1,226 @@
+"""Changing a password, or setting the first one."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime
+
+from services.session.domain.faults import (
+    ENTER_CURRENT_PASSWORD,
+    Fault,
+    required,
+    too_many_attempts,
+)
+from services.session.domain.limits import CHANGE_PASSWORD, Counter
+from services.session.domain.mails import MailKind
+from services.session.domain.passwords import RULES, PasswordRules, password_faults
+from services.session.domain.reauthentication import Matter, Reauthentication
+from services.session.domain.sessions import Account, Session
+from services.session.events import (
+    PasswordChanged,
+    PasswordChangeFailed,
+    PasswordChangeLimited,
+    PasswordSet,
+)
+from services.session.flows.notices import Notices
+from services.session.flows.outcomes import (
+    LoginNeeded,
+    Outcome,
+    ReauthenticationNeeded,
+    Refused,
+    Standing,
+    Throttled,
+    Visit,
+    until,
+)
+from services.session.flows.passwords import PasswordHasher
+from services.session.store import Known, Store
+from services.session.store.credentials import forget_origins, set_password
+from shared.clock import Clock
+from shared.database import Step
+from shared.errors import Unavailable
+from shared.token import hash_token, new_token
+
+CURRENT = "current_password"
+NEW = "new_password"
+
+
+@dataclass(frozen=True, kw_only=True)
+class PasswordPolicy:
+    """What the operator chose: the rules, and whether a change ends the session it is made in."""
+
+    rules: PasswordRules = RULES
+    log_out: bool = False
+
+
+class ChangePasswordFlow:
+    """Judges the current password, and writes a new one that ends all other sessions."""
+
+    def __init__(
+        self,
+        store: Store,
+        notices: Notices,
+        hasher: PasswordHasher,
+        clock: Clock,
+        *,
+        reauthentication: Reauthentication,
+        policy: PasswordPolicy,
+    ) -> None:
+        self._store = store
+        self._notices = notices
+        self._hasher = hasher
+        self._clock = clock
+        self._reauthentication = reauthentication
+        self._policy = policy
+
+    async def change(
+        self, visit: Visit, current: str | None, new: str | None, *, faults: Sequence[Fault] = ()
+    ) -> Outcome:
+        """Change the password of who is logged in. Where there is one, it has to be given.
+
+        What is wrong with either is told together. `faults` are those of what could not be read,
+        and is None here. A wrong current password counts like one at a login, so that a stolen
+        session is no better place to guess; over either limit nothing is judged, and nothing
+        hashed.
+        """
+        if visit.logged_in is None:
+            return LoginNeeded(visit)
+        session, account = visit.logged_in
+        if not account.has_usable_password:
+            methods = self._reauthentication.missing(
+                Matter.ACCOUNT, session, account, self._clock()
+            )
+            if methods:
+                return ReauthenticationNeeded(visit, methods)
+        unread = self._unread(account, current, new, faults)
+        if current is None and unread:
+            return Refused(unread)
+        known = await self._known(visit, account)
+        limited = await self._limited(account, known)
+        if limited is not None:
+            return limited
+        # Hashed before the old one is judged: over the limit, time must not tell right from wrong.
+        new_hash = None if unread or new is None else await self._hasher.hash(new)
+        if current is not None and not await self._hasher.verify(current, account.password_hash):
+            return await self._wrong(visit, account, known, unread)
+        if new_hash is None:
+            return await self._unfit(visit, account, known, unread)
+        return await self._write(visit, session, account, known, new_hash)
+
+    def _unread(
+        self, account: Account, current: str | None, new: str | None, faults: Sequence[Fault]
+    ) -> tuple[Fault, ...]:
+        """Return what is wrong before anything is judged, the current password's faults first."""
+        rules = self._policy.rules
+        mine = [fault for fault in faults if fault.param == CURRENT]
+        if current is None and not mine and account.has_usable_password:
+            mine = [required(CURRENT)]
+        others = [fault for fault in faults if fault.param != CURRENT]
+        if new is not None:
+            others += password_faults(new, rules, email=account.email, param=NEW)
+        return (*mine, *others)
+
+    async def _write(
+        self, visit: Visit, session: Session, account: Account, known: Known, password_hash: str
+    ) -> Outcome:
+        """Write the password; every epoch that was read has to stand, and the session to be."""
+        now, token = self._clock(), None if self._policy.log_out else new_token()
+        moved = replace(session, session_epoch=account.session_epoch + 1)
+        own = (
+            self._store.end_session(session.id)
+            if token is None
+            else self._store.move_session(
+                moved, hash_token(token), ip=visit.address, user_agent=visit.user_agent
+            )
+        )
+        first = not account.has_usable_password
+        kind = MailKind.PASSWORD_SET if first else MailKind.PASSWORD_CHANGED
+        event = PasswordSet(user_id=account.id) if first else PasswordChanged(user_id=account.id)
+        written = await self._store.write(
+            *self._store.within(known.counters, now),
+            set_password(account, password_hash),
+            *self._counted(visit, account, now),
+            own,
+            forget_origins(account.id, but=known.arrival.origin),
+            *self._notices.tell(account.email, kind, now),
+            events=[event],
+        )
+        if written is None:
+            return await self._overtaken(visit, account)
+        if token is None:
+            return Standing(visit=_nobody(visit))
+        changed = replace(
+            account,
+            password_hash=password_hash,
+            session_epoch=account.session_epoch + 1,
+            factor_epoch=account.factor_epoch + 1,
+        )
+        moved = replace(moved, version=moved.version + 1)
+        return Standing(visit=replace(visit, session=moved, account=changed), token=token)
+
+    async def _wrong(
+        self, visit: Visit, account: Account, known: Known, unread: tuple[Fault, ...]
+    ) -> Outcome:
+        """Count the failure; the count decides whether the password is called wrong."""
+        now = self._clock()
+        counted = await self._store.write(
+            *self._store.count(known.counters, now),
+            *self._counted(visit, account, now),
+            events=[PasswordChangeFailed(user_id=account.id)],
+        )
+        if counted is not None:
+            return Refused((ENTER_CURRENT_PASSWORD, *unread))
+        limited = await self._limited(account, await self._known(visit, account))
+        return limited or Refused((too_many_attempts(CURRENT),))
+
+    async def _unfit(
+        self, visit: Visit, account: Account, known: Known, unread: tuple[Fault, ...]
+    ) -> Outcome:
+        """Refuse a new password, after a current one that was right: told within limits only."""
+        now = self._clock()
+        counted = await self._store.write(
+            *self._store.within(known.counters, now), *self._counted(visit, account, now)
+        )
+        if counted is None:
+            limited = await self._limited(account, await self._known(visit, account))
+            return limited or Refused((too_many_attempts(CURRENT),))
+        return Refused(unread)
+
+    async def _overtaken(self, visit: Visit, account: Account) -> Outcome:
+        """Say why nothing was written: too many tried, or something else changed meanwhile."""
+        limited = await self._limited(account, await self._known(visit, account))
+        if limited is not None:
+            return limited
+        found = await self._store.find_account(account.id)
+        if found is None or found.session_epoch != account.session_epoch:
+            return LoginNeeded(_nobody(visit))
+        raise Unavailable("The account or the session changed meanwhile.")
+
+    async def _known(self, visit: Visit, account: Account) -> Known:
+        return await self._store.find_by_address(
+            account.email,
+            ip=visit.address,
+            user_agent=visit.user_agent,
+            now=self._clock(),
+            action=self._counters(visit, account),
+        )
+
+    def _counters(self, visit: Visit, account: Account) -> tuple[Counter, ...]:
+        return self._store.limits.counters(CHANGE_PASSWORD, ip=visit.address, user=account.id)
+
+    def _counted(self, visit: Visit, account: Account, now: datetime) -> tuple[Step, ...]:
+        return self._store.count(self._counters(visit, account), now)
+
+    async def _limited(self, account: Account, known: Known) -> Outcome | None:
+        """Return what is answered instead of a judgement, if it is not to be told; None else."""
+        ends_at = known.action_until or known.limited_until
+        if ends_at is None:
+            return None
+        await self._store.record(PasswordChangeLimited(user_id=account.id))
+        wait = until(ends_at, self._clock())
+        if known.action_until:
+            return Throttled(wait)
+        return Refused((too_many_attempts(CURRENT),), wait)
+
+
+def _nobody(visit: Visit) -> Visit:
+    return replace(visit, session=None, account=None)

@@ -1,0 +1,76 @@
+"""Mails that tell people what happened to their account: written with what they tell of."""
+
+from collections.abc import Mapping
+from datetime import datetime
+
+from services.session.domain.mails import Mail, MailKind
+from services.session.store import MailStore
+from shared import context
+from shared.database import Step
+from shared.token import new_token
+
+ID_BYTES = 16
+
+
+class Notices:
+    """Makes notices due. Every one says when it was, from which address and with what browser.
+
+    Without `enabled` (ACCOUNT_EMAIL_NOTIFICATIONS) nobody is told anything.
+    """
+
+    def __init__(self, mails: MailStore, *, enabled: bool) -> None:
+        self._mails = mails
+        self._enabled = enabled
+
+    def tell(
+        self, to: str, kind: MailKind, now: datetime, facts: Mapping[str, str] | None = None
+    ) -> tuple[Step, ...]:
+        """Return the steps that tell the owner of address `to` at once.
+
+        They are to be written with what they tell of.
+        """
+        return self._due(to, kind, now, facts or {}, at=None, topic=None)
+
+    def tell_later(
+        self, to: str, kind: MailKind, now: datetime, *, at: datetime, topic: str
+    ) -> tuple[Step, ...]:
+        """Return the steps that tell the owner of `to` at a later time, unless withdrawn.
+
+        Of one topic only one notice waits at a time.
+        """
+        return self._due(to, kind, now, {}, at=at, topic=topic)
+
+    def withdraw(self, topic: str) -> tuple[Step, ...]:
+        """Return the steps that take back what was to be told later."""
+        return (self._mails.withdraw(topic),) if self._enabled else ()
+
+    def withdraw_all(self, user_id: str) -> Step:
+        """Return the step that takes back everything that a person was to be told later."""
+        return self._mails.withdraw_all(user_id)
+
+    def _due(
+        self,
+        to: str,
+        kind: MailKind,
+        now: datetime,
+        facts: Mapping[str, str],
+        *,
+        at: datetime | None,
+        topic: str | None,
+    ) -> tuple[Step, ...]:
+        if not self._enabled:
+            return ()
+        told = {**_circumstances(now), **facts}
+        mail = Mail(id=new_token(ID_BYTES), kind=kind, to=to, facts=told)
+        return (self._mails.due(mail, now, at=at, topic=topic),)
+
+
+def _circumstances(now: datetime) -> dict[str, str]:
+    """Return when, from where and with what; without a request it was an operator's doing."""
+    here = context.current()
+    facts = {"time": f"{now:%Y-%m-%d %H:%M:%S} UTC"}
+    if here is not None and here.address:
+        facts["address"] = here.address
+    if here is not None and here.user_agent:
+        facts["user_agent"] = here.user_agent
+    return facts

@@ -1,0 +1,226 @@
+"""What operators do to accounts: each is one write, with its event and its mail to the person."""
+
+from collections.abc import Sequence
+from hashlib import sha256
+
+from services.session.domain.addresses import parse_address
+from services.session.domain.faults import Fault
+from services.session.domain.mails import MailKind
+from services.session.domain.passwords import PasswordRules, password_faults
+from services.session.events import (
+    SecondFactorReset,
+    UserCreated,
+    UserDeleted,
+    UserDisabled,
+    UserEnabled,
+    UserSessionsEnded,
+    UserUnlocked,
+)
+from services.session.flows.delete import Deletion
+from services.session.flows.engine import ID_BYTES
+from services.session.flows.notices import Notices
+from services.session.flows.passwords import PasswordHasher
+from services.session.flows.register import BURIAL_DELAY
+from services.session.store import Store
+from services.session.store.credentials import forget_origins
+from services.session.store.people import LiveSession, People, Person
+from shared.clock import Clock
+from shared.database import Step
+from shared.errors import Conflict, Malformed, NotFound
+from shared.event import Event
+from shared.token import new_token
+
+OPERATOR = "operator"
+
+
+class WeakPassword(Malformed):
+    """The password will not do, for every reason in `faults`."""
+
+    code = "weak_password"
+
+    def __init__(self, faults: Sequence[Fault]) -> None:
+        super().__init__(" ".join(fault.message for fault in faults))
+        self.faults = tuple(faults)
+
+
+class Operating:
+    """The use cases of `countersign user`.
+
+    PERSON is an address or an id. Everything raises NotFound if there is nobody of that name, and
+    Conflict, with a sentence, if it cannot be done to them. No factor is called.
+    """
+
+    def __init__(
+        self,
+        store: Store,
+        people: People,
+        deletion: Deletion,
+        notices: Notices,
+        *,
+        hasher: PasswordHasher,
+        clock: Clock,
+        rules: PasswordRules,
+    ) -> None:
+        self._store = store
+        self._people = people
+        self._deletion = deletion
+        self._notices = notices
+        self._hasher = hasher
+        self._clock = clock
+        self._rules = rules
+
+    async def find(self, person: str) -> Person:
+        """Return who has that address, in whatever spelling, or that id."""
+        found = await self._people.find(parse_address(person) or person, self._clock())
+        if found is None:
+            raise NotFound(f"There is nobody called {person!r}.")
+        return found
+
+    async def create(self, email: str, password: str | None, *, verified: bool) -> str:
+        """Make an account and return its id. Raises WeakPassword, or Conflict if it is taken.
+
+        Without a password there is none, and nobody can log in by one. Unless `verified`, the
+        first login waits for a code that is mailed.
+        """
+        address = parse_address(email)
+        if address is None:
+            raise Malformed(f"{email!r} is no e-mail address.")
+        if password is not None and (
+            faults := password_faults(password, self._rules, email=address)
+        ):
+            raise WeakPassword(faults)
+        password_hash = None if password is None else await self._hasher.hash(password)
+        user_id, now = new_token(ID_BYTES), self._clock()
+        made = self._people.create(
+            id=user_id,
+            email_id=new_token(ID_BYTES),
+            address=address,
+            password_hash=password_hash,
+            verified=verified,
+            now=now,
+        )
+        told = self._notices.tell(address, MailKind.ACCOUNT_CREATED, now)
+        created = UserCreated(user_id=user_id, by=OPERATOR)
+        try:
+            await self._store.write(*made, *told, events=[created])
+        except Conflict:
+            raise Conflict(f"There is an account with the address {address}.") from None
+        return user_id
+
+    async def disable(self, person: str) -> None:
+        """Disable an account. Its sessions and its logins under way end with that."""
+        found = await self._living(person)
+        if found.disabled_at is not None:
+            raise Conflict(f"{found.email} is disabled already.")
+        await self._write(
+            found,
+            MailKind.ACCOUNT_DISABLED,
+            UserDisabled(user_id=found.id, by=OPERATOR),
+            self._people.disable(found.id, self._clock()),
+            forget_origins(found.id),
+        )
+
+    async def enable(self, person: str) -> None:
+        """Let an account that was disabled be used again."""
+        found = await self._living(person)
+        if found.disabled_at is None:
+            raise Conflict(f"{found.email} is not disabled.")
+        await self._write(
+            found,
+            MailKind.ACCOUNT_ENABLED,
+            UserEnabled(user_id=found.id, by=OPERATOR),
+            self._people.enable(found.id),
+        )
+
+    async def unlock(self, person: str) -> None:
+        """Forget every failure that was counted for the account, of password and second factor.
+
+        What was counted for the origins of the failures stays.
+        """
+        found = await self._living(person)
+        await self._write(
+            found,
+            MailKind.ACCOUNT_UNLOCKED,
+            UserUnlocked(user_id=found.id, by=OPERATOR),
+            *self._people.unlock(found.id, found.email),
+        )
+
+    async def sessions(self, person: str) -> list[LiveSession]:
+        """Return the sessions in which the person is logged in, oldest first."""
+        found = await self.find(person)
+        return await self._people.live_sessions(found.id, self._clock())
+
+    async def end_session(self, person: str, session_id: str) -> None:
+        """End one session. Raises NotFound if the person has none of that id."""
+        found = await self._living(person)
+        told = sha256(session_id.encode()).hexdigest()  # as it stands in the ledger everywhere
+        event = UserSessionsEnded(user_id=found.id, by=OPERATOR, session=told)
+        if not await self._written(
+            found,
+            MailKind.SESSIONS_ENDED,
+            event,
+            self._people.end_session(found.id, session_id),
+        ):
+            raise NotFound(f"{found.email} has no session {session_id}.")
+
+    async def end_sessions(self, person: str) -> None:
+        """End every session, and every login under way."""
+        found = await self._living(person)
+        await self._write(
+            found,
+            MailKind.SESSIONS_ENDED,
+            UserSessionsEnded(user_id=found.id, by=OPERATOR),
+            self._people.end_sessions(found.id),
+            forget_origins(found.id),
+        )
+
+    async def reset_mfa(self, person: str) -> None:
+        """Take all authenticators away, whether or not their factors are there.
+
+        From now on the person logs in by password, and the failures are forgotten. The factors
+        are told by the worker's sweep; one that is being added at this moment never counts.
+        """
+        found = await self._living(person)
+        now, register = self._clock(), found.register
+        dead = [(entry.type, entry.id, now) for entry in register.entries]
+        if register.pending is not None:
+            pending = register.pending
+            dead = [grave for grave in dead if grave[1] != pending.id]
+            dead.append((pending.type, pending.id, now + BURIAL_DELAY))
+        event = SecondFactorReset(
+            user_id=found.id, by=OPERATOR, authenticators=[entry.id for entry in register.entries]
+        )
+        await self._write(
+            found,
+            MailKind.SECOND_FACTOR_RESET,
+            event,
+            self._people.reset_factors(found),
+            forget_origins(found.id),
+            *(self._store.bury(found.id, *grave) for grave in dead),
+        )
+
+    async def delete(self, person: str) -> None:
+        """Delete a person: nothing of the account is left but its id, which is never used again."""
+        found = await self._living(person)
+        steps = self._deletion.steps(found.id, found.email, found.register, self._clock())
+        event = UserDeleted(user_id=found.id, by=OPERATOR)
+        if await self._store.write(*steps, events=[event]) is None:
+            raise _changed(found)
+
+    async def _living(self, person: str) -> Person:
+        found = await self.find(person)
+        if found.deleted_at is not None:
+            raise Conflict(f"{found.id} is deleted.")
+        return found
+
+    async def _write(self, person: Person, mail: MailKind, event: Event, *steps: Step) -> None:
+        if not await self._written(person, mail, event, *steps):
+            raise _changed(person)
+
+    async def _written(self, person: Person, mail: MailKind, event: Event, *steps: Step) -> bool:
+        told = self._notices.tell(person.email, mail, self._clock()) if person.email else ()
+        return await self._store.write(*steps, *told, events=[event]) is not None
+
+
+def _changed(person: Person) -> Conflict:
+    return Conflict(f"The account of {person.email} was changed meanwhile: look at it again.")

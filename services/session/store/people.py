@@ -1,0 +1,416 @@
+"""People, as operators and as those who leave have to do with them: every state of an account."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+
+from sqlalchemy import (
+    BigInteger,
+    ColumnElement,
+    Integer,
+    Text,
+    Update,
+    bindparam,
+    delete,
+    func,
+    literal,
+    or_,
+    select,
+    update,
+)
+
+from services.session.domain.limits import about_of
+from services.session.domain.register import Register
+from services.session.domain.sessions import Account
+from services.session.store.rows import register_of
+from services.session.store.tables import (
+    attempts,
+    emails,
+    erasures,
+    origins,
+    sessions,
+    users,
+)
+from shared.clock import from_micros, to_micros
+from shared.database import Database, Row, Statement, Step, also, step
+
+
+def _now() -> ColumnElement[int]:
+    return bindparam("now", type_=BigInteger())
+
+
+def _id() -> ColumnElement[bool]:
+    return users.c.id == bindparam("id", type_=Text())
+
+
+_live = (
+    sessions.c.user_id == users.c.id,
+    sessions.c.authenticated_at.is_not(None),
+    sessions.c.session_epoch == users.c.session_epoch,
+    sessions.c.expires_at > _now(),
+    func.coalesce(sessions.c.last_seen_at, sessions.c.authenticated_at)
+    > bindparam("idle_since", type_=BigInteger()),
+    users.c.disabled_at.is_(None),
+)
+
+FIND_PERSON = Statement(
+    select(
+        *users.c,
+        emails.c.address,
+        emails.c.verified_at,
+        select(func.count()).select_from(sessions).where(*_live).scalar_subquery().label("live"),
+    )
+    .select_from(users.outerjoin(emails, emails.c.user_id == users.c.id))
+    .where(
+        or_(
+            _id(),
+            users.c.id
+            == select(emails.c.user_id)
+            .where(emails.c.address == bindparam("address", type_=Text()))
+            .scalar_subquery(),
+        ),
+        or_(emails.c.id.is_(None), emails.c.is_primary == literal(1)),
+    )
+)
+
+LIVE_SESSIONS = Statement(
+    select(
+        sessions.c.id,
+        sessions.c.kind,
+        sessions.c.created_at,
+        sessions.c.last_seen_at,
+        sessions.c.expires_at,
+        sessions.c.ip,
+        sessions.c.user_agent,
+    )
+    .select_from(sessions)
+    .join(users, _live[0])
+    .where(_id(), *_live[1:])
+    .order_by(sessions.c.created_at)
+)
+
+_FRESH = {
+    "factor_epoch": 0,
+    "session_epoch": 0,
+    "register": "[]",
+    "register_number": 0,
+    "mfa_failures": 0,
+    "mfa_rests_until": 0,
+}
+
+CREATE_USER = Statement(
+    users.insert().values(
+        id=bindparam("id", type_=Text()),
+        created_at=_now(),
+        password_hash=bindparam("password_hash", type_=Text()),
+        **{name: literal(value, users.c[name].type) for name, value in _FRESH.items()},
+    )
+)
+
+CREATE_EMAIL = Statement(
+    emails.insert().values(
+        id=bindparam("email_id", type_=Text()),
+        user_id=bindparam("id", type_=Text()),
+        address=bindparam("address", type_=Text()),
+        verified_at=bindparam("verified_at", type_=BigInteger()),
+        is_primary=literal(1, emails.c.is_primary.type),
+    )
+)
+
+_ends_everything: dict[str, Any] = {
+    "factor_epoch": users.c.factor_epoch + 1,
+    "session_epoch": users.c.session_epoch + 1,
+}
+
+_counts_nothing: dict[str, Any] = {
+    "mfa_failures": literal(0),
+    "mfa_rests_until": literal(0, BigInteger()),
+}
+
+# Under a new number, so that whoever is changing it has been overtaken.
+_holds_nothing: dict[str, Any] = {
+    "register": literal("[]", Text()),
+    "register_number": users.c.register_number + 1,
+    "register_pending": None,
+    "register_marked_at": None,
+    **_counts_nothing,
+}
+
+
+def _living() -> Update:
+    return update(users).where(_id(), users.c.deleted_at.is_(None))
+
+
+DISABLE = Statement(
+    _living().where(users.c.disabled_at.is_(None)).values(disabled_at=_now(), **_ends_everything)
+)
+ENABLE = Statement(_living().where(users.c.disabled_at.is_not(None)).values(disabled_at=None))
+END_SESSIONS = Statement(_living().values(**_ends_everything))
+UNLOCK = Statement(_living().values(**_counts_nothing))
+
+# What is buried are the authenticators of the register as it was read: hence its number.
+RESET_FACTORS = Statement(
+    _living()
+    .where(users.c.register_number == bindparam("register_number", type_=Integer()))
+    .values(factor_epoch=users.c.factor_epoch + 1, **_holds_nothing)
+)
+
+_dead: dict[str, Any] = {
+    "deleted_at": _now(),
+    "disabled_at": _now(),
+    "password_hash": None,
+    **_ends_everything,
+    **_holds_nothing,
+}
+
+# Whatever was being added has to be known, for it is buried: hence the number.
+_as_read = users.c.register_number == bindparam("register_number", type_=Integer())
+
+BURY_PERSON = Statement(_living().where(_as_read).values(**_dead))
+BURY_PERSON_IN_PERSON = Statement(
+    _living()
+    .where(
+        _as_read,
+        users.c.disabled_at.is_(None),
+        users.c.session_epoch == bindparam("session_epoch", type_=Integer()),
+    )
+    .values(**_dead)
+)
+
+DELETE_ADDRESSES = Statement(delete(emails).where(emails.c.user_id == bindparam("id")))
+DELETE_ORIGINS = Statement(delete(origins).where(origins.c.user_id == bindparam("id")))
+DELETE_SESSIONS = Statement(delete(sessions).where(sessions.c.user_id == bindparam("id")))
+DELETE_OWN_SESSION = Statement(
+    delete(sessions).where(
+        sessions.c.id == bindparam("session_id", type_=Text()),
+        sessions.c.user_id == bindparam("id", type_=Text()),
+    )
+)
+FORGET_COUNTERS = Statement(
+    delete(attempts).where(attempts.c.about.in_(bindparam("about", type_=Text())))
+)
+
+ERASE = Statement(
+    erasures.insert().values(
+        user_id=bindparam("id", type_=Text()),
+        created_at=_now(),
+        due_at=_now(),
+        attempts=literal(0, erasures.c.attempts.type),
+    )
+)
+
+TAKE_ERASURE = Statement(
+    update(erasures)
+    .where(
+        erasures.c.user_id
+        == select(erasures.c.user_id)
+        .where(erasures.c.due_at <= _now())
+        .order_by(erasures.c.due_at)
+        .limit(1)
+        .with_for_update(skip_locked=True)
+        .scalar_subquery()
+    )
+    .values(
+        due_at=bindparam("next_at", type_=BigInteger()),
+        attempts=erasures.c.attempts + 1,
+    )
+    .returning(*erasures.c)
+)
+
+PUT_BACK_ERASURE = Statement(
+    update(erasures)
+    .where(erasures.c.user_id == bindparam("id", type_=Text()))
+    .values(due_at=bindparam("next_at", type_=BigInteger()))
+)
+
+ERASED = Statement(delete(erasures).where(erasures.c.user_id == bindparam("id", type_=Text())))
+
+
+@dataclass(frozen=True, kw_only=True)
+class Person:
+    """Everything that there is to know about an account, secrets left out.
+
+    `email` is None once the person is deleted: the id is all that is left of them.
+    """
+
+    id: str
+    email: str | None
+    verified_at: datetime | None
+    created_at: datetime
+    disabled_at: datetime | None
+    deleted_at: datetime | None
+    has_password: bool
+    register: Register
+    mfa_failures: int
+    mfa_rests_until: datetime
+    live_sessions: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class LiveSession:
+    """A session in which somebody is logged in now."""
+
+    id: str
+    client: str
+    created_at: datetime
+    last_seen_at: datetime | None
+    expires_at: datetime
+    address: str
+    user_agent: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Erasure:
+    """A person who is to be forgotten everywhere. `attempts` counts this one."""
+
+    user_id: str
+    attempts: int
+
+
+class People:
+    """Reads and steps about accounts as a whole. The steps are for `Store.write`.
+
+    `idle` is how long a session may be unused and be live.
+    """
+
+    def __init__(self, db: Database, idle: timedelta | None = None) -> None:
+        self._db = db
+        self._idle = idle
+
+    async def find(self, person: str, now: datetime) -> Person | None:
+        """Return who has that id, or that canonical address."""
+        row = await self._db.find(FIND_PERSON, id=person, address=person, **self._live_at(now))
+        return None if row is None else _person(row)
+
+    async def live_sessions(self, id: str, now: datetime) -> list[LiveSession]:
+        """Return the sessions in which the person is logged in, oldest first."""
+        rows = await self._db.all(LIVE_SESSIONS, id=id, **self._live_at(now))
+        return [_live_session(row) for row in rows]
+
+    def create(
+        self,
+        *,
+        id: str,
+        email_id: str,
+        address: str,
+        password_hash: str | None,
+        verified: bool,
+        now: datetime,
+    ) -> tuple[Step, ...]:
+        """Make an account. Raises Conflict if the address is taken."""
+        return (
+            step(CREATE_USER, id=id, password_hash=password_hash, now=to_micros(now)),
+            step(
+                CREATE_EMAIL,
+                id=id,
+                email_id=email_id,
+                address=address,
+                verified_at=to_micros(now) if verified else None,
+            ),
+        )
+
+    def disable(self, id: str, now: datetime) -> Step:
+        """Disable the account, which ends everything; refuse if it is, or is deleted."""
+        return step(DISABLE, id=id, now=to_micros(now))
+
+    def enable(self, id: str) -> Step:
+        """Enable the account; refuse if it is not disabled, or is deleted."""
+        return step(ENABLE, id=id)
+
+    def unlock(self, id: str, address: str | None) -> tuple[Step, ...]:
+        """Forget what was counted of the person and of their address, wherever it was tried."""
+        about = [about_of(value) for value in (id, address) if value]
+        return step(UNLOCK, id=id), also(FORGET_COUNTERS, about=about)
+
+    def end_session(self, id: str, session_id: str) -> Step:
+        """End one session; refuse if it is not the person's, or has ended."""
+        return step(DELETE_OWN_SESSION, id=id, session_id=session_id)
+
+    def end_sessions(self, id: str) -> Step:
+        """End every session and every login under way, however many there are, by one row."""
+        return step(END_SESSIONS, id=id)
+
+    def reset_factors(self, person: Person) -> Step:
+        """Empty the register, and end the logins under way; refuse if it has changed since."""
+        return step(RESET_FACTORS, id=person.id, register_number=person.register.number)
+
+    def delete(
+        self, id: str, register: Register, now: datetime, *, account: Account | None = None
+    ) -> Iterator[Step]:
+        """Leave nothing of the account but its id, and have it forgotten everywhere else.
+
+        Refuse if it is deleted, or its register has changed since it was read. With `account`, who
+        asks is the person: refuse as well if they have been disabled or their sessions ended since.
+        """
+        if account is None:
+            yield step(BURY_PERSON, id=id, register_number=register.number, now=to_micros(now))
+        else:
+            yield step(
+                BURY_PERSON_IN_PERSON,
+                id=id,
+                register_number=register.number,
+                session_epoch=account.session_epoch,
+                now=to_micros(now),
+            )
+        yield also(DELETE_ADDRESSES, id=id)
+        yield also(DELETE_ORIGINS, id=id)
+        yield also(ERASE, id=id, now=to_micros(now))
+
+    async def take_erasure(self, now: datetime, lease: timedelta) -> Erasure | None:
+        """Take the erasure that has been due longest, for as long as `lease`."""
+        row = await self._db.apply(
+            step(TAKE_ERASURE, now=to_micros(now), next_at=to_micros(now + lease))
+        )
+        return None if row is None else Erasure(user_id=row.user_id, attempts=row.attempts)
+
+    async def put_back_erasure(self, erasure: Erasure, due_at: datetime) -> None:
+        """Let an erasure be due again at `due_at`."""
+        await self._db.apply(step(PUT_BACK_ERASURE, id=erasure.user_id, next_at=to_micros(due_at)))
+
+    def erased(self, user_id: str) -> tuple[Step, ...]:
+        """Finish an erasure: what logins in progress may have left goes with it.
+
+        Refuse if somebody else has finished it.
+        """
+        return (
+            step(ERASED, id=user_id),
+            also(DELETE_SESSIONS, id=user_id),
+            also(DELETE_ORIGINS, id=user_id),
+        )
+
+    def _live_at(self, now: datetime) -> dict[str, object]:
+        idle_since = 0 if self._idle is None else to_micros(now - self._idle)
+        return {"now": to_micros(now), "idle_since": idle_since}
+
+
+def _person(row: Row) -> Person:
+    return Person(
+        id=row.id,
+        email=row.address,
+        verified_at=_moment(row.verified_at),
+        created_at=from_micros(row.created_at),
+        disabled_at=_moment(row.disabled_at),
+        deleted_at=_moment(row.deleted_at),
+        has_password=row.password_hash is not None,
+        register=register_of(row.register_number, row.register, row.register_pending),
+        mfa_failures=row.mfa_failures,
+        mfa_rests_until=from_micros(row.mfa_rests_until),
+        live_sessions=row.live,
+    )
+
+
+def _live_session(row: Row) -> LiveSession:
+    return LiveSession(
+        id=row.id,
+        client=row.kind,
+        created_at=from_micros(row.created_at),
+        last_seen_at=_moment(row.last_seen_at),
+        expires_at=from_micros(row.expires_at),
+        address=row.ip,
+        user_agent=row.user_agent,
+    )
+
+
+def _moment(micros: int | None) -> datetime | None:
+    return None if micros is None else from_micros(micros)

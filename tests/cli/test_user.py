@@ -1,0 +1,332 @@
+"""What operators do to accounts from the command line."""
+
+import asyncio
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import timedelta
+from pathlib import Path
+from unittest.mock import patch
+
+import pytest
+from click.testing import CliRunner, Result
+from sqlalchemy import select
+
+from services.cli import countersign
+from services.cli.environment import KEY_FILES
+from services.cli.failing import EX_CONFIG
+from services.cli.keys import make
+from services.session.domain.mails import MailKind
+from services.session.flows import build_mails
+from services.session.store.tables import outbox
+from shared.cipher import KeyRing
+from shared.clock import utc_now
+from shared.database import Database, Statement
+from shared.migrations import migrate
+from tests.cli.running import run
+from tests.journeys.suite import in_process
+from tests.suites import PATIENCE, ROOT
+
+ADA = "ada@example.org"
+PASSWORD = "correct-horse-9"
+
+_TYPES = Statement(select(outbox.c.type).order_by(outbox.c.seq))
+_LEASE = timedelta(minutes=1)
+
+
+@dataclass(frozen=True)
+class Desk:
+    """Where an operator sits: a database with its keys, and the command."""
+
+    variables: dict[str, str]
+    url: str
+    sealing_keys: Path
+
+    def user(self, *arguments: str, typed: str | None = None) -> Result:
+        """Run `countersign user …`, with `typed` on standard input."""
+        with patch.dict(os.environ, self.variables, clear=True):
+            return CliRunner().invoke(countersign, ["user", *arguments], input=typed)
+
+    def show(self, person: str) -> dict[str, object]:
+        """Return what the command shows of somebody."""
+        ended = self.user("show", person, "--json")
+        assert ended.exit_code == 0, ended.output
+        facts: dict[str, object] = json.loads(ended.stdout)
+        return facts
+
+    def events(self) -> list[str]:
+        """Return the types of all events so far."""
+        return asyncio.run(self._events())
+
+    def told(self) -> list[MailKind]:
+        """Take every mail that is due; return what kinds they are."""
+        return asyncio.run(self._told())
+
+    async def _events(self) -> list[str]:
+        db = Database(self.url, source="session")
+        try:
+            rows = await db.all(_TYPES)
+        finally:
+            await db.close()
+        return [row.type.removeprefix("mfa.session.") for row in rows]
+
+    async def _told(self) -> list[MailKind]:
+        db = Database(self.url, source="session")
+        mails = build_mails(db, KeyRing.parse(self.sealing_keys.read_text()))
+        kinds = []
+        try:
+            while due := await mails.take(utc_now(), _LEASE):
+                kinds.append(mails.open(due).kind)
+                await mails.sent(due.id)
+        finally:
+            await db.close()
+        return kinds
+
+
+@pytest.fixture
+def desk(tmp_path: Path) -> Desk:
+    """A desk with a database that has its tables, and nobody in it."""
+    make(tmp_path / "keys")
+    url = f"sqlite:///{tmp_path / 'session.db'}"
+    migrate(url, "services.session.migrations")
+    return Desk(
+        variables={
+            "VAR_DIR": str(tmp_path),
+            "SESSION_DATABASE_URL": url,
+            "BROKER_URL": "redis://127.0.0.1:1/0",
+            "SMTP_URL": "smtp://127.0.0.1:1",
+            **{f"{name}_FILE": str(tmp_path / "keys" / path) for name, path in KEY_FILES.items()},
+        },
+        url=url,
+        sealing_keys=tmp_path / "keys" / KEY_FILES["SESSION_SEALING_KEYS"],
+    )
+
+
+def create(desk: Desk, *options: str) -> str:
+    """Make an account, and return its id."""
+    ended = desk.user("create", ADA, "--verified", *options)
+    assert ended.exit_code == 0, ended.output
+    return ended.stdout.strip()
+
+
+def test_an_account_is_made_and_shown(desk: Desk) -> None:
+    ended = desk.user("create", " ADA@example.org", "--password-stdin", typed=f"{PASSWORD}\n")
+    facts = desk.show(ADA)
+
+    assert ended.exit_code == 0
+    assert facts["id"] == ended.stdout.strip()
+    assert (facts["email"], facts["has_password"], facts["verified_at"]) == (ADA, True, None)
+    assert (facts["authenticators"], facts["live_sessions"]) == ([], 0)
+    assert desk.events() == ["user_created"]
+    assert desk.told() == [MailKind.ACCOUNT_CREATED]
+
+
+def test_an_account_may_have_no_password(desk: Desk) -> None:
+    create(desk)
+
+    assert desk.show(ADA)["has_password"] is False
+
+
+def test_a_password_is_asked_for_twice_and_not_shown(desk: Desk) -> None:
+    ended = desk.user("create", ADA, "--password", typed=f"{PASSWORD}\n{PASSWORD}\n")
+
+    assert ended.exit_code == 0
+    assert PASSWORD not in ended.output
+    assert desk.show(ADA)["has_password"] is True
+
+
+@pytest.mark.parametrize(
+    ("arguments", "typed", "reason"),
+    [
+        ((ADA, "--password-stdin"), "1234567\n", "too short"),
+        ((ADA, "--password-stdin"), "", "no password on standard input"),
+        (("nobody",), None, "is no e-mail address"),
+    ],
+)
+def test_what_cannot_be_made_is_refused_in_plain_words(
+    desk: Desk, arguments: Sequence[str], typed: str | None, reason: str
+) -> None:
+    ended = desk.user("create", *arguments, typed=typed)
+
+    assert ended.exit_code == 1
+    assert reason in ended.output
+    assert "1234567" not in ended.output
+    assert desk.events() == []
+
+
+def test_a_taken_address_is_refused(desk: Desk) -> None:
+    create(desk)
+
+    ended = desk.user("create", "Ada@Example.org")
+
+    assert ended.exit_code == 1
+    assert "There is an account with the address ada@example.org." in ended.output
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        ("show",),
+        ("disable",),
+        ("enable",),
+        ("unlock",),
+        ("sessions",),
+        ("sessions", "--end-all"),
+        ("reset-mfa", "--yes"),
+        ("delete", "--yes"),
+        ("delete",),
+    ],
+)
+def test_nobody_is_told_to_be_nobody(desk: Desk, command: Sequence[str]) -> None:
+    ended = desk.user(command[0], "bob@example.org", *command[1:])
+
+    assert ended.exit_code == 1
+    assert "There is nobody called" in ended.output
+    assert "Traceback" not in ended.output
+
+
+def test_an_account_is_disabled_and_enabled(desk: Desk) -> None:
+    user_id = create(desk)
+
+    assert desk.user("disable", user_id).exit_code == 0
+    assert desk.show(user_id)["disabled_at"] is not None
+    again = desk.user("disable", ADA)
+    assert (again.exit_code, "is disabled already" in again.output) == (1, True)
+    assert desk.user("enable", ADA).exit_code == 0
+    assert desk.show(user_id)["disabled_at"] is None
+    assert desk.events() == ["user_created", "user_disabled", "user_enabled"]
+    assert desk.told()[1:] == [MailKind.ACCOUNT_DISABLED, MailKind.ACCOUNT_ENABLED]
+
+
+def test_an_account_is_unlocked_and_reset(desk: Desk) -> None:
+    create(desk)
+
+    assert desk.user("unlock", ADA).exit_code == 0
+    assert desk.user("reset-mfa", ADA, "--yes").exit_code == 0
+
+    assert desk.events()[1:] == ["user_unlocked", "second_factor_reset"]
+    assert desk.told()[1:] == [MailKind.ACCOUNT_UNLOCKED, MailKind.SECOND_FACTOR_RESET]
+
+
+@pytest.mark.parametrize("command", ["reset-mfa", "delete"])
+def test_what_cannot_be_undone_is_asked_about_first(desk: Desk, command: str) -> None:
+    create(desk)
+
+    declined = desk.user(command, ADA, typed="n\n")
+    events = desk.events()
+    confirmed = desk.user(command, ADA, typed="y\n")
+
+    assert declined.exit_code == 1
+    assert ADA in declined.output
+    assert events == ["user_created"]
+    assert confirmed.exit_code == 0
+    assert len(desk.events()) == 2
+
+
+def test_who_is_deleted_is_a_tombstone_and_the_address_is_free(desk: Desk) -> None:
+    user_id = create(desk)
+
+    assert desk.user("delete", ADA, "--yes").exit_code == 0
+
+    facts = desk.show(user_id)
+    assert (facts["email"], facts["has_password"]) == (None, False)
+    assert facts["deleted_at"] is not None
+    assert desk.user("show", ADA).exit_code == 1
+    for command in (["enable"], ["unlock"], ["reset-mfa", "--yes"], ["delete", "--yes"]):
+        ended = desk.user(command[0], user_id, *command[1:])
+        assert (ended.exit_code, "is deleted" in ended.output) == (1, True)
+    assert create(desk) != user_id
+    assert desk.told()[1] == MailKind.ACCOUNT_DELETED
+
+
+def test_what_is_shown_is_for_people(desk: Desk) -> None:
+    create(desk)
+
+    shown = desk.user("show", ADA).stdout
+
+    assert "has password                no" in shown
+    assert "authenticators              none" in shown
+    assert desk.user("sessions", ADA).stdout == "There is no session.\n"
+
+
+@pytest.mark.parametrize("options", [[], ["--json"]])
+def test_an_id_that_looks_like_an_option_is_none(desk: Desk, options: list[str]) -> None:
+    user_id = "-hJryYDUK5r969FTwwW7Sn"
+    with patch("services.session.flows.operate.new_token", lambda _: user_id):
+        create(desk)
+
+    for arguments in (["show", user_id, *options], ["show", *options, "--", user_id]):
+        ended = desk.user(*arguments)
+        assert ended.exit_code == 0, ended.output
+        assert ADA in ended.output
+    assert desk.user("sessions", ADA, "--end", user_id).exit_code == 1
+    assert desk.user("delete", "--yes", user_id).exit_code == 0
+
+
+def test_sessions_are_ended_one_or_all(desk: Desk) -> None:
+    create(desk)
+
+    assert desk.user("sessions", ADA, "--end", "nonsense").exit_code == 1
+    assert desk.user("sessions", ADA, "--end", "x", "--end-all").exit_code == 2
+    assert desk.user("sessions", ADA, "--end-all").exit_code == 0
+    assert json.loads(desk.user("sessions", ADA, "--json").stdout) == []
+    assert desk.told()[1:] == [MailKind.SESSIONS_ENDED]
+
+
+async def test_a_session_of_the_suite_is_listed_and_ended(tmp_path: Path) -> None:
+    """A process of its own, beside a suite that goes on: a user agent cannot steer the terminal."""
+    async with in_process(tmp_path) as suite:
+        client = suite.client("app")
+        credentials = {"email": ADA, "password": PASSWORD}
+        suite.clock.now = utc_now()
+        await client.post("auth/signup", credentials)
+        key = await suite.mailed_code(ADA)
+        headers = {"User-Agent": "a\x1b[2Jb"}
+        await client.call("POST", "auth/email/verify", {"key": key}, headers=headers)
+        variables = {
+            "VAR_DIR": str(tmp_path),
+            "SESSION_DATABASE_URL": suite.settings.session_database_url.get_secret_value(),
+            "BROKER_URL": "redis://127.0.0.1:1/0",
+            "SMTP_URL": "smtp://127.0.0.1:1",
+            **{f"{name}_FILE": str(tmp_path / "keys" / path) for name, path in KEY_FILES.items()},
+        }
+
+        listed = await asyncio.to_thread(_apart, variables, "sessions", ADA)
+        ended = await asyncio.to_thread(_apart, variables, "sessions", ADA, "--end-all")
+
+        assert listed.returncode == 0, listed.stderr
+        assert "\\u001b[2Jb" in listed.stdout
+        assert "\x1b" not in listed.stdout
+        assert ended.returncode == 0, ended.stderr
+        assert (await client.get("auth/session")).status == 410
+
+
+def test_without_settings_it_says_what_is_missing(tmp_path: Path) -> None:
+    ended = run("user", "show", ADA, VAR_DIR=str(tmp_path))
+
+    assert ended.exit_code == EX_CONFIG
+    assert "SESSION_DATABASE_URL is not set" in ended.output
+
+
+def test_without_tables_it_says_so(desk: Desk, tmp_path: Path) -> None:
+    desk.variables["SESSION_DATABASE_URL"] = f"sqlite:///{tmp_path / 'empty.db'}"
+
+    ended = desk.user("show", ADA)
+
+    assert ended.exit_code == 1
+    assert "Traceback" not in ended.output
+
+
+def _apart(variables: dict[str, str], *arguments: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-m", "services.cli", "user", *arguments],
+        env={"PATH": os.environ["PATH"], **variables},
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=PATIENCE,
+    )

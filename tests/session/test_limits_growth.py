@@ -1,0 +1,120 @@
+"""What a login costs does not grow: neither with the accounts, nor with a person's sessions."""
+
+import re
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import replace
+from typing import Any
+
+from services.session.flows.outcomes import Standing
+from shared.database import Database
+from shared.token import hash_token
+from tests.session.house import House, Visitor, counted, faults_of
+
+PEOPLE = 100_000
+SCANNED = re.compile(r"Seq Scan on (users|emails|sessions|attempts|origins)\b")
+
+CROWD = """
+INSERT INTO users (id, created_at, password_hash, factor_epoch, session_epoch, register,
+                   register_number, mfa_failures, mfa_rests_until)
+SELECT 'u' || n, 0, 'x', 0, 0, '[]', 0, 0, 0 FROM generate_series(1, $1::int) n;
+INSERT INTO emails (id, user_id, address, verified_at, is_primary)
+SELECT 'e' || n, 'u' || n, 'u' || n || '@example.net', 0, 1 FROM generate_series(1, $1::int) n;
+INSERT INTO sessions (id, kind, token_hash, version, user_id, session_epoch, created_at,
+                      expires_at, methods, enrolments, ip, user_agent)
+SELECT 's' || n, 'app', decode(md5(n::text), 'hex'), 0, 'u' || n, 0, 0, 9e15::bigint, '[]', '{}',
+       '192.0.2.9', '' FROM generate_series(1, $1::int) n;
+INSERT INTO attempts (key, count, ceiling, window_ends_at)
+SELECT 'a' || n, 1, 5, 9e15::bigint FROM generate_series(1, $1::int) n;
+INSERT INTO origins (user_id, network, agent, seen_at)
+SELECT 'u' || n, md5(n::text), 'x', 0 FROM generate_series(1, $1::int) n;
+ANALYZE
+"""
+
+
+@asynccontextmanager
+async def connected(db: Database) -> AsyncIterator[Any]:
+    """Connect beside the service, with patience for what it never does."""
+    async with db._backend._own_connection() as connection:  # type: ignore[attr-defined]
+        await connection.execute("SET statement_timeout = 0")
+        yield connection
+
+
+async def crowd(house: House) -> None:
+    """Let many people have accounts, sessions and failures."""
+    async with connected(house.db) as connection:
+        for command in CROWD.split(";"):
+            sql = command.replace("$1", str(PEOPLE))
+            await connection.execute(sql, timeout=60)
+
+
+async def plans(house: House, sent: Sequence[tuple[str, list[object]]]) -> dict[str, str]:
+    """Return how PostgreSQL runs each statement with its values."""
+    async with connected(house.db) as connection:
+        return {
+            text: "\n".join(row[0] for row in await connection.fetch(f"EXPLAIN {text}", *values))
+            for text, values in sent
+        }
+
+
+def overheard(house: House) -> list[tuple[str, list[object]]]:
+    """Return a list of what is sent to the database from now on."""
+    backend: Any = house.db._backend
+    sent, fetch = [], backend._fetch
+
+    async def listening(text: str, arguments: list[object]) -> Any:
+        sent.append((text, arguments))
+        return await fetch(text, arguments)
+
+    backend._fetch = listening
+    return sent
+
+
+async def log_in(ada: Visitor) -> None:
+    """Log in with both factors, at a new client."""
+    fresh = ada.elsewhere()
+    await fresh.log_in()
+    assert isinstance(await fresh.authenticate(fresh.otp()), Standing)
+    assert (await fresh.visit()).authenticated
+    ada.house.clock.turn(seconds=30)
+
+
+async def test_no_statement_of_a_login_walks_a_table(pg_house: House) -> None:
+    """A login among a hundred thousand accounts goes by indexes, accepted or refused."""
+    ada = await (await pg_house.visitor().join()).protect()
+    await crowd(pg_house)
+    sent = overheard(pg_house)
+
+    await log_in(ada)
+    for email in ("ada@example.org", "nobody@example.org"):
+        assert faults_of(await pg_house.visitor().log_in(email, "wrong"))
+    await ada.reauthenticate()
+    await ada.reauthenticate("wrong")
+
+    found = await plans(pg_house, sent)
+    assert len(found) >= 6
+    for text, plan in found.items():
+        assert not SCANNED.search(plan), f"{text}\n{plan}"
+
+
+async def test_a_hundred_sessions_cost_a_login_nothing(house: House) -> None:
+    """Nothing walks through a person's sessions."""
+    ada = await (await house.visitor().join()).protect()
+    once = await cost(ada)
+    session = (await ada.visit()).session
+    assert session is not None
+    for n in range(100):
+        other = replace(session, id=f"s{n}")
+        token = hash_token(f"token {n}")
+        write = house.store.open_session(other, token, ip="192.0.2.9", user_agent="test")
+        assert await house.store.write(write) is not None
+
+    assert await cost(ada) == once
+    assert len(await house.session_rows()) > 100
+
+
+async def cost(ada: Visitor) -> dict[str, float]:
+    """Return the statements and commits of a login."""
+    before = counted()
+    await log_in(ada)
+    return {name: count - before[name] for name, count in counted().items()}
