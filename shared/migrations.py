@@ -44,6 +44,11 @@ def migrate(url: str, location: str) -> None:
     _within(url, lambda connection: _upgrade(connection, location))
 
 
+def newest(location: str) -> str | None:
+    """Return the newest revision in the package `location`."""
+    return _scripts(location)[1].get_current_head()
+
+
 def differences(url: str, metadata: sa.MetaData) -> list[Any]:
     """Return what the database at `url` lacks to be as `metadata` says: alembic's diffs."""
     found: list[Any] = []
@@ -127,11 +132,7 @@ async def _on_postgresql_async(url: str, work: Callable[[Connection], None]) -> 
 
 
 def _upgrade(connection: Connection, location: str) -> None:
-    package = Path(str(files(location)))
-    config = Config()
-    config.set_main_option("script_location", str(package))
-    config.set_main_option("path_separator", "os")
-    script = ScriptDirectory.from_config(config)
+    config, script = _scripts(location)
 
     def newer(revision: Any, _: MigrationContext) -> Any:
         # What alembic's own command does; a public way would need an env.py per service.
@@ -140,6 +141,13 @@ def _upgrade(connection: Connection, location: str) -> None:
     with EnvironmentContext(config, script, fn=newer) as environment:
         environment.configure(connection=connection)
         environment.run_migrations()
+
+
+def _scripts(location: str) -> tuple[Config, ScriptDirectory]:
+    config = Config()
+    config.set_main_option("script_location", str(files(location)))
+    config.set_main_option("path_separator", "os")
+    return config, ScriptDirectory.from_config(config)
 
 
 def _compare(connection: Connection, metadata: sa.MetaData) -> Any:

@@ -20,6 +20,7 @@ from shared.auth import PrivateKey, PublicKey, PublicKeys
 from shared.bus import topology
 from shared.database import Database
 from shared.errors import ConfigurationError, CountersignError
+from shared.migrations import newest
 from shared.settings import ServiceSettings, load
 
 PATIENCE = 5.0  # seconds that one part has to answer
@@ -181,6 +182,8 @@ async def absent_parts(settings: Mapping[str, ServiceSettings]) -> AsyncIterator
             yield f"{name}: `countersign migrate` has yet to make {missing}."
         elif trouble := await _trouble(_ask_database(url, service)):
             yield f"{name}: the database does not answer ({trouble})."
+        elif await _is_outdated(url, service):
+            yield f"{name}: the tables are not of this version; run `countersign migrate`."
     for url in sorted({_secret(own, "broker_url") for own in settings.values()} - {""}):
         if trouble := await _trouble(asyncio.to_thread(_ask_broker, url)):
             yield f"BROKER_URL: the broker does not answer ({trouble})."
@@ -199,6 +202,14 @@ async def _ask_database(url: str, service: str) -> None:
     database = Database(url, source=service)
     try:
         await database.ping()
+    finally:
+        await database.close()
+
+
+async def _is_outdated(url: str, service: str) -> bool:
+    database = Database(url, source=service)
+    try:
+        return await database.revision() != newest(f"services.{service}.migrations")
     finally:
         await database.close()
 

@@ -125,6 +125,11 @@ class Database:
         """Raise Unavailable unless the database answers, and its tables have been made."""
         await self._backend.first(PING, {})
 
+    async def revision(self) -> str | None:
+        """Return the revision of the migrations that its tables are of."""
+        row = await self._backend.first(PING, {})
+        return None if row is None else str(row.version_num)
+
     def exclusive(self, name: str) -> AbstractAsyncContextManager[bool]:
         """Hold the lock `name` on this database: True, or False if another process has it.
 

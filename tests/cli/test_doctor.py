@@ -2,7 +2,9 @@
 
 import json
 import socket
+import sqlite3
 from collections.abc import Iterator, Mapping
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -61,6 +63,27 @@ def test_where_all_is_well_nothing_is_wrong(
 
     assert examined.stdout.startswith("Nothing is wrong"), examined.output
     assert examined.exit_code == 0
+
+
+def test_tables_of_another_version_are_told(
+    variables: dict[str, str],
+    redis_url: str,
+    mail_server: str,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    variables |= {"BROKER_URL": redis_url, "SMTP_URL": mail_server}
+    for service, settings in loaded(monkeypatch, variables).items():
+        migrate(database_url(service, settings), f"services.{service}.migrations")
+    with closing(sqlite3.connect(Path(variables["VAR_DIR"]) / "session.db")) as database:
+        database.execute("UPDATE alembic_version SET version_num = '0001'")
+        database.commit()
+
+    examined = run("doctor", **variables)
+
+    assert examined.exit_code == 1
+    assert "SESSION_DATABASE_URL: the tables are not of this version" in examined.stdout
+    assert "countersign migrate" in examined.stdout
+    assert "TOTP_DATABASE_URL" not in examined.stdout
 
 
 def test_everything_that_is_missing_is_told_at_once(tmp_path: Path) -> None:
