@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from enum import StrEnum
+from hashlib import sha256
 
 from services.session.domain.addresses import display_of
 from services.session.domain.methods import Method
@@ -73,6 +74,11 @@ class Session:
     login: Login | None = None
     methods: tuple[Method, ...] = ()
     enrolments: Mapping[str, str] = field(default_factory=dict)
+
+
+def recorded_id(session_id: str) -> str:
+    """Return what a session is called in logs and on record: the SHA-256 (hex) of its id."""
+    return sha256(session_id.encode()).hexdigest()
 
 
 def pending_stage(session: Session, account: Account | None) -> Stage | None:

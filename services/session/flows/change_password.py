@@ -2,7 +2,6 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from datetime import datetime
 
 from services.session.domain.faults import (
     ENTER_CURRENT_PASSWORD,
@@ -10,7 +9,7 @@ from services.session.domain.faults import (
     required,
     too_many_attempts,
 )
-from services.session.domain.limits import CHANGE_PASSWORD, Counter
+from services.session.domain.limits import CHANGE_PASSWORD
 from services.session.domain.mails import MailKind
 from services.session.domain.passwords import RULES, PasswordRules, password_faults
 from services.session.domain.reauthentication import Matter, Reauthentication
@@ -28,20 +27,26 @@ from services.session.flows.outcomes import (
     ReauthenticationNeeded,
     Refused,
     Standing,
-    Throttled,
     Visit,
-    until,
 )
+from services.session.flows.password_guesses import PasswordGuesses, Place
 from services.session.flows.passwords import PasswordHasher
 from services.session.store import Known, Store
 from services.session.store.credentials import forget_origins, set_password
 from shared.clock import Clock
-from shared.database import Step
 from shared.errors import Unavailable
 from shared.token import hash_token, new_token
 
 CURRENT = "current_password"
 NEW = "new_password"
+
+AT_CHANGE = Place(
+    action=CHANGE_PASSWORD,
+    wrong=ENTER_CURRENT_PASSWORD,
+    too_many=too_many_attempts(CURRENT),
+    failed=lambda user_id: PasswordChangeFailed(user_id=user_id),
+    limited=lambda user_id: PasswordChangeLimited(user_id=user_id),
+)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -71,6 +76,7 @@ class ChangePasswordFlow:
         self._clock = clock
         self._reauthentication = reauthentication
         self._policy = policy
+        self._guesses = PasswordGuesses(store, clock, AT_CHANGE)
 
     async def change(
         self, visit: Visit, current: str | None, new: str | None, *, faults: Sequence[Fault] = ()
@@ -94,14 +100,21 @@ class ChangePasswordFlow:
         unread = self._unread(account, current, new, faults)
         if current is None and unread:
             return Refused(unread)
-        known = await self._known(visit, account)
-        limited = await self._limited(account, known)
+        known = await self._guesses.known(visit, account.email, account.id)
+        limited = await self._guesses.limited(known, account.id)
         if limited is not None:
             return limited
         # Hashed before the old one is judged: over the limit, time must not tell right from wrong.
         new_hash = None if unread or new is None else await self._hasher.hash(new)
         if current is not None and not await self._hasher.verify(current, account.password_hash):
-            return await self._wrong(visit, account, known, unread)
+            return await self._guesses.wrong(
+                visit,
+                account.email,
+                known,
+                about=account.id,
+                user_id=account.id,
+                others=unread,
+            )
         if new_hash is None:
             return await self._unfit(visit, account, known, unread)
         return await self._write(visit, session, account, known, new_hash)
@@ -138,7 +151,7 @@ class ChangePasswordFlow:
         written = await self._store.write(
             *self._store.within(known.counters, now),
             set_password(account, password_hash),
-            *self._counted(visit, account, now),
+            *self._guesses.counted(visit, now, account.id),
             own,
             forget_origins(account.id, but=known.arrival.origin),
             *self._notices.tell(account.email, kind, now),
@@ -157,69 +170,31 @@ class ChangePasswordFlow:
         moved = replace(moved, version=moved.version + 1)
         return Standing(visit=replace(visit, session=moved, account=changed), token=token)
 
-    async def _wrong(
-        self, visit: Visit, account: Account, known: Known, unread: tuple[Fault, ...]
-    ) -> Outcome:
-        """Count the failure; the count decides whether the password is called wrong."""
-        now = self._clock()
-        counted = await self._store.write(
-            *self._store.count(known.counters, now),
-            *self._counted(visit, account, now),
-            events=[PasswordChangeFailed(user_id=account.id)],
-        )
-        if counted is not None:
-            return Refused((ENTER_CURRENT_PASSWORD, *unread))
-        limited = await self._limited(account, await self._known(visit, account))
-        return limited or Refused((too_many_attempts(CURRENT),))
-
     async def _unfit(
         self, visit: Visit, account: Account, known: Known, unread: tuple[Fault, ...]
     ) -> Outcome:
         """Refuse a new password, after a current one that was right: told within limits only."""
         now = self._clock()
         counted = await self._store.write(
-            *self._store.within(known.counters, now), *self._counted(visit, account, now)
+            *self._store.within(known.counters, now),
+            *self._guesses.counted(visit, now, account.id),
         )
-        if counted is None:
-            limited = await self._limited(account, await self._known(visit, account))
-            return limited or Refused((too_many_attempts(CURRENT),))
-        return Refused(unread)
+        if counted is not None:
+            return Refused(unread)
+        return await self._guesses.beyond(
+            visit, account.email, about=account.id, user_id=account.id
+        )
 
     async def _overtaken(self, visit: Visit, account: Account) -> Outcome:
         """Say why nothing was written: too many tried, or something else changed meanwhile."""
-        limited = await self._limited(account, await self._known(visit, account))
+        known = await self._guesses.known(visit, account.email, account.id)
+        limited = await self._guesses.limited(known, account.id)
         if limited is not None:
             return limited
         found = await self._store.find_account(account.id)
         if found is None or found.session_epoch != account.session_epoch:
             return LoginNeeded(_nobody(visit))
         raise Unavailable("The account or the session changed meanwhile.")
-
-    async def _known(self, visit: Visit, account: Account) -> Known:
-        return await self._store.find_by_address(
-            account.email,
-            ip=visit.address,
-            user_agent=visit.user_agent,
-            now=self._clock(),
-            action=self._counters(visit, account),
-        )
-
-    def _counters(self, visit: Visit, account: Account) -> tuple[Counter, ...]:
-        return self._store.limits.counters(CHANGE_PASSWORD, ip=visit.address, user=account.id)
-
-    def _counted(self, visit: Visit, account: Account, now: datetime) -> tuple[Step, ...]:
-        return self._store.count(self._counters(visit, account), now)
-
-    async def _limited(self, account: Account, known: Known) -> Outcome | None:
-        """Return what is answered instead of a judgement, if it is not to be told; None else."""
-        ends_at = known.action_until or known.limited_until
-        if ends_at is None:
-            return None
-        await self._store.record(PasswordChangeLimited(user_id=account.id))
-        wait = until(ends_at, self._clock())
-        if known.action_until:
-            return Throttled(wait)
-        return Refused((too_many_attempts(CURRENT),), wait)
 
 
 def _nobody(visit: Visit) -> Visit:

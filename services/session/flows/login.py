@@ -1,7 +1,6 @@
 """Logging in with a password."""
 
 from contextlib import suppress
-from datetime import datetime
 
 from services.session.domain.faults import MISMATCH, TOO_MANY_ATTEMPTS
 from services.session.domain.limits import LOGIN, mail_counters
@@ -10,15 +9,23 @@ from services.session.domain.sessions import Account
 from services.session.domain.stages import Stage
 from services.session.events import LoginFailed, LoginLimited
 from services.session.flows.engine import Engine, arrived
-from services.session.flows.outcomes import Misfit, Outcome, Refused, Throttled, Visit, until
+from services.session.flows.outcomes import Misfit, Outcome, Throttled, Visit, until
+from services.session.flows.password_guesses import PasswordGuesses, Place
 from services.session.flows.passwords import PasswordHasher
 from services.session.flows.register import Registrar
 from services.session.store import Known, Store
 from shared.clock import Clock
-from shared.database import Step
 from shared.errors import Unavailable
 
 PASSWORD = MethodKind.PASSWORD.value
+
+AT_LOGIN = Place(
+    action=LOGIN,
+    wrong=MISMATCH,
+    too_many=TOO_MANY_ATTEMPTS,
+    failed=lambda user_id: LoginFailed(user_id=user_id, method=PASSWORD),
+    limited=lambda user_id: LoginLimited(user_id=user_id, method=PASSWORD),
+)
 
 
 class LoginFlow:
@@ -37,6 +44,7 @@ class LoginFlow:
         self._registrar = registrar
         self._hasher = hasher
         self._clock = clock
+        self._guesses = PasswordGuesses(store, clock, AT_LOGIN)
 
     async def log_in(self, visit: Visit, email: str, password: str) -> Outcome:
         """Begin a login, in place of one that may be under way in the session.
@@ -46,30 +54,23 @@ class LoginFlow:
         """
         if visit.authenticated:
             return Misfit()
-        known = await self._known(visit, email)
-        limited = await self._limited(known)
+        known = await self._guesses.known(visit, email)
+        account = known.account
+        user_id = None if account is None else account.id
+        limited = await self._guesses.limited(known, user_id)
         if limited is not None:
             return limited
-        account = known.account
         right = await self._hasher.verify(password, account.password_hash if account else None)
         if account is None or not right or account.disabled:
-            return await self._wrong(visit, email, known)
+            return await self._guesses.wrong(visit, email, known, about=user_id)
         return await self._right(visit, known, account, password)
-
-    async def _known(self, visit: Visit, email: str) -> Known:
-        return await self._store.find_by_address(
-            email,
-            ip=visit.address,
-            user_agent=visit.user_agent,
-            now=self._clock(),
-            action=self._store.limits.counters(LOGIN, ip=visit.address),
-        )
 
     async def _right(self, visit: Visit, known: Known, account: Account, password: str) -> Outcome:
         if account.register.pending is not None:
-            limited = await self._beyond(visit, known, account)
-            if limited is not None:
-                return limited
+            # Only a right password comes here: over the limit nothing may tell that.
+            within = self._store.within(known.counters, self._clock())
+            if await self._store.write(*within) is None:
+                return await self._guesses.beyond(visit, account.email, about=account.id)
             account = await self._registrar.settled(account)
         now = self._clock()
         method = Method(kind=MethodKind.PASSWORD, at=now, amr=("pwd",), email=account.email)
@@ -78,7 +79,7 @@ class LoginFlow:
         written = await self._store.write(
             *self._store.within(known.counters, now),
             self._store.account_stands(account),
-            *self._counted(visit, now),
+            *self._guesses.counted(visit, now),
             *move.steps,
             events=move.events,
         )
@@ -86,13 +87,6 @@ class LoginFlow:
             return await self._overtaken(visit, account, move.stage)
         await self._renew_hash(account, password)
         return arrived(visit, move, account)
-
-    async def _beyond(self, visit: Visit, known: Known, account: Account) -> Outcome | None:
-        """Return what is said beyond the limit, before anything that only a right password does."""
-        if await self._store.write(*self._store.within(known.counters, self._clock())) is not None:
-            return None
-        limited = await self._limited(await self._known(visit, account.email))
-        return limited or Refused((TOO_MANY_ATTEMPTS,))
 
     async def _renew_hash(self, account: Account, password: str) -> None:
         """Hash a password as it is done now, if it was done otherwise, once it has been accepted.
@@ -106,36 +100,10 @@ class LoginFlow:
             new_hash = await self._hasher.hash(password)
             await self._store.write(self._store.replace_hash(account, new_hash))
 
-    async def _wrong(self, visit: Visit, email: str, known: Known) -> Outcome:
-        """Count the failure; the count decides whether the password is called wrong."""
-        now = self._clock()
-        user_id = None if known.account is None else known.account.id
-        counted = await self._store.write(
-            *self._store.count(known.counters, now),
-            *self._counted(visit, now),
-            events=[LoginFailed(user_id=user_id, method=PASSWORD)],
-        )
-        if counted is not None:
-            return Refused((MISMATCH,))
-        limited = await self._limited(await self._known(visit, email))
-        return limited or Refused((TOO_MANY_ATTEMPTS,))
-
-    def _counted(self, visit: Visit, now: datetime) -> tuple[Step, ...]:
-        return self._store.count(self._store.limits.counters(LOGIN, ip=visit.address), now)
-
-    async def _limited(self, known: Known) -> Outcome | None:
-        """Return what is answered instead of a judgement, if it is not to be told; None else."""
-        ends_at = known.action_until or known.limited_until
-        if ends_at is None:
-            return None
-        user_id = None if known.account is None else known.account.id
-        await self._store.record(LoginLimited(user_id=user_id, method=PASSWORD))
-        wait = until(ends_at, self._clock())
-        return Throttled(wait) if known.action_until else Refused((TOO_MANY_ATTEMPTS,), wait)
-
     async def _overtaken(self, visit: Visit, account: Account, stage: Stage | None) -> Outcome:
         """Say why a right password was not accepted: others failed, or something changed."""
-        limited = await self._limited(await self._known(visit, account.email))
+        known = await self._guesses.known(visit, account.email)
+        limited = await self._guesses.limited(known, account.id)
         if limited is not None:
             return limited
         if stage is Stage.VERIFY_EMAIL:

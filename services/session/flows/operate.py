@@ -1,12 +1,12 @@
 """What operators do to accounts: each is one write, with its event and its mail to the person."""
 
 from collections.abc import Sequence
-from hashlib import sha256
 
 from services.session.domain.addresses import parse_address
 from services.session.domain.faults import Fault
 from services.session.domain.mails import MailKind
 from services.session.domain.passwords import PasswordRules, password_faults
+from services.session.domain.sessions import recorded_id
 from services.session.events import (
     SecondFactorReset,
     UserCreated,
@@ -153,8 +153,7 @@ class Operating:
     async def end_session(self, person: str, session_id: str) -> None:
         """End one session. Raises NotFound if the person has none of that id."""
         found = await self._living(person)
-        told = sha256(session_id.encode()).hexdigest()  # as it stands in the ledger everywhere
-        event = UserSessionsEnded(user_id=found.id, by=OPERATOR, session=told)
+        event = UserSessionsEnded(user_id=found.id, by=OPERATOR, session=recorded_id(session_id))
         if not await self._written(
             found,
             MailKind.SESSIONS_ENDED,

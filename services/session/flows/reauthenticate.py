@@ -1,7 +1,6 @@
 """Proving oneself again, before something that matters."""
 
 from dataclasses import replace
-from datetime import datetime
 
 from services.session.domain.faults import (
     INCORRECT_PASSWORD,
@@ -22,19 +21,26 @@ from services.session.flows.outcomes import (
     Outcome,
     Refused,
     Standing,
-    Throttled,
     Visit,
-    until,
 )
+from services.session.flows.password_guesses import PasswordGuesses, Place
 from services.session.flows.passwords import PasswordHasher
 from services.session.flows.register import Registrar
 from services.session.flows.second_factor import REAUTHENTICATION, SecondFactor
-from services.session.store import Known, Store
+from services.session.store import Store
 from shared.clock import Clock
 from shared.database import Step
 from shared.token import hash_token, new_token
 
 PASSWORD = MethodKind.PASSWORD.value
+
+AT_REAUTHENTICATION = Place(
+    action=REAUTHENTICATE,
+    wrong=INCORRECT_PASSWORD,
+    too_many=too_many_attempts("password"),
+    failed=lambda user_id: ReauthenticationFailed(user_id=user_id, method=PASSWORD),
+    limited=lambda user_id: ReauthenticationLimited(user_id=user_id, method=PASSWORD),
+)
 
 
 class ReauthenticateFlow:
@@ -53,6 +59,7 @@ class ReauthenticateFlow:
         self._second_factor = second_factor
         self._hasher = hasher
         self._clock = clock
+        self._guesses = PasswordGuesses(store, clock, AT_REAUTHENTICATION)
 
     async def by_password(self, visit: Visit, password: str) -> Outcome:
         """Reauthenticate by password. Failures count like those of a login by password.
@@ -62,24 +69,26 @@ class ReauthenticateFlow:
         if visit.logged_in is None:
             return LoginNeeded(visit)
         session, account = visit.logged_in
-        known = await self._known(visit, account)
-        limited = await self._limited(account, known)
+        known = await self._guesses.known(visit, account.email, account.id)
+        limited = await self._guesses.limited(known, account.id)
         if limited is not None:
             return limited
         if not await self._hasher.verify(password, account.password_hash):
-            return await self._wrong(visit, account, known)
+            return await self._guesses.wrong(
+                visit, account.email, known, about=account.id, user_id=account.id
+            )
         now = self._clock()
         method = Method(kind=MethodKind.PASSWORD, at=now, amr=("pwd",), reauthenticated=True)
         conditions = (
             *self._store.within(known.counters, now),
             self._store.account_stands(account),
-            *self._counted(account, visit, now),
+            *self._guesses.counted(visit, now, account.id),
         )
         standing = await self._proved(visit, session, account, method, *conditions)
         if standing is not None:
             return standing
-        limited = await self._limited(account, await self._known(visit, account))
-        return limited or _lost(visit)
+        known = await self._guesses.known(visit, account.email, account.id)
+        return await self._guesses.limited(known, account.id) or _lost(visit)
 
     async def by_code(self, visit: Visit, code: str) -> Outcome:
         """Reauthenticate by a code of an authenticator. Failures count like those of a login."""
@@ -141,42 +150,6 @@ class ReauthenticateFlow:
         changed = replace(changed, version=changed.version + 1)
         account = replace(account, register=register or account.register)
         return Standing(visit=replace(visit, session=changed, account=account), token=token)
-
-    async def _known(self, visit: Visit, account: Account) -> Known:
-        return await self._store.find_by_address(
-            account.email,
-            ip=visit.address,
-            user_agent=visit.user_agent,
-            now=self._clock(),
-            action=self._store.limits.counters(REAUTHENTICATE, ip=visit.address, user=account.id),
-        )
-
-    def _counted(self, account: Account, visit: Visit, now: datetime) -> tuple[Step, ...]:
-        counters = self._store.limits.counters(REAUTHENTICATE, ip=visit.address, user=account.id)
-        return self._store.count(counters, now)
-
-    async def _wrong(self, visit: Visit, account: Account, known: Known) -> Outcome:
-        now = self._clock()
-        counted = await self._store.write(
-            *self._store.count(known.counters, now),
-            *self._counted(account, visit, now),
-            events=[ReauthenticationFailed(user_id=account.id, method=PASSWORD)],
-        )
-        if counted is not None:
-            return Refused((INCORRECT_PASSWORD,))
-        limited = await self._limited(account, await self._known(visit, account))
-        return limited or Refused((too_many_attempts("password"),))
-
-    async def _limited(self, account: Account, known: Known) -> Outcome | None:
-        """Return what is answered instead of a judgement, if it is not to be told; None else."""
-        ends_at = known.action_until or known.limited_until
-        if ends_at is None:
-            return None
-        await self._store.record(ReauthenticationLimited(user_id=account.id, method=PASSWORD))
-        wait = until(ends_at, self._clock())
-        if known.action_until:
-            return Throttled(wait)
-        return Refused((too_many_attempts("password"),), wait)
 
 
 def _lost(visit: Visit) -> LoginNeeded:

@@ -2,11 +2,10 @@
 
 from collections.abc import Sequence
 from dataclasses import replace
-from hashlib import sha256
 
 from services.session.domain.faults import not_a_choice
 from services.session.domain.origins import origin_of
-from services.session.domain.sessions import Account, Session
+from services.session.domain.sessions import Account, Session, recorded_id
 from services.session.events import SessionEnded, SessionsEnded
 from services.session.flows.outcomes import (
     LoginNeeded,
@@ -48,7 +47,7 @@ class SessionsFlow:
         live = await self._listed.among(ids, account, self._clock())
         if strange := [own for own in ids if own not in live]:
             return Refused((not_a_choice("sessions", strange[0]),))
-        ended = [SessionEnded(user_id=account.id, session=_hashed(own)) for own in sorted(live)]
+        ended = [SessionEnded(user_id=account.id, session=recorded_id(own)) for own in sorted(live)]
         await self._store.write(self._listed.end(sorted(live), account), events=ended)
         if session.id in live:
             return Standing(visit=_nobody(visit))
@@ -72,11 +71,6 @@ class SessionsFlow:
     async def _shown(self, account: Account, session: Session) -> Sessions:
         listed = await self._listed.live(account, session, self._clock())
         return Sessions(tuple(listed), tracked=self._tracked)
-
-
-def _hashed(id: str) -> str:
-    """Return what a session is called on record."""
-    return sha256(id.encode()).hexdigest()
 
 
 def _nobody(visit: Visit) -> Visit:

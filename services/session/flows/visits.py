@@ -2,10 +2,9 @@
 
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
-from hashlib import sha256
 
 from services.session.domain.access import Access, allows
-from services.session.domain.sessions import Client, Session, is_live
+from services.session.domain.sessions import Client, Session, is_live, recorded_id
 from services.session.flows.outcomes import (
     Gone,
     LoginNeeded,
@@ -66,7 +65,7 @@ class Visits:
             if client is Client.APP:
                 raise Gone("The session has ended.")
             return visit
-        context.amend(session=sha256(visit.session.id.encode()).hexdigest())
+        context.amend(session=recorded_id(visit.session.id))
         return visit
 
     def admit(self, visit: Visit, access: Access) -> Outcome | None:

@@ -23,7 +23,7 @@ from sqlalchemy import (
 from services.session.domain.limits import about_of
 from services.session.domain.register import Register
 from services.session.domain.sessions import Account
-from services.session.store.rows import register_of
+from services.session.store.rows import moment, register_of
 from services.session.store.tables import (
     attempts,
     emails,
@@ -388,10 +388,10 @@ def _person(row: Row) -> Person:
     return Person(
         id=row.id,
         email=row.address,
-        verified_at=_moment(row.verified_at),
+        verified_at=moment(row.verified_at),
         created_at=from_micros(row.created_at),
-        disabled_at=_moment(row.disabled_at),
-        deleted_at=_moment(row.deleted_at),
+        disabled_at=moment(row.disabled_at),
+        deleted_at=moment(row.deleted_at),
         has_password=row.password_hash is not None,
         register=register_of(row.register_number, row.register, row.register_pending),
         mfa_failures=row.mfa_failures,
@@ -405,12 +405,8 @@ def _live_session(row: Row) -> LiveSession:
         id=row.id,
         client=row.kind,
         created_at=from_micros(row.created_at),
-        last_seen_at=_moment(row.last_seen_at),
+        last_seen_at=moment(row.last_seen_at),
         expires_at=from_micros(row.expires_at),
         address=row.ip,
         user_agent=row.user_agent,
     )
-
-
-def _moment(micros: int | None) -> datetime | None:
-    return None if micros is None else from_micros(micros)

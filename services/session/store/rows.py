@@ -51,8 +51,8 @@ def session_of(row: Row) -> Session:
         session_epoch=row.session_epoch,
         created_at=from_micros(row.created_at),
         expires_at=from_micros(row.expires_at),
-        last_seen_at=_moment(row.last_seen_at),
-        authenticated_at=_moment(row.authenticated_at),
+        last_seen_at=moment(row.last_seen_at),
+        authenticated_at=moment(row.authenticated_at),
         login=None if row.login is None else _login(json.loads(row.login)),
         methods=_methods(json.loads(row.methods)),
         enrolments=json.loads(row.enrolments),
@@ -112,7 +112,7 @@ def _entry(facts: Mapping[str, Any]) -> Entry:
         id=facts["id"],
         type=facts["type"],
         created_at=from_micros(facts["created_at"]),
-        last_used_at=_moment(facts["last_used_at"]),
+        last_used_at=moment(facts["last_used_at"]),
     )
 
 
@@ -201,7 +201,8 @@ def _methods(records: Iterable[Mapping[str, Any]]) -> tuple[Method, ...]:
     )
 
 
-def _moment(micros: int | None) -> datetime | None:
+def moment(micros: int | None) -> datetime | None:
+    """Return the time in a column that may be null."""
     return None if micros is None else from_micros(micros)
 
 

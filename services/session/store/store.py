@@ -20,11 +20,12 @@ from services.session.store.rows import (
     Found,
     account_of,
     entries_json,
+    moment,
     pending_json,
     session_columns,
     session_of,
 )
-from shared.clock import MICROSECOND, from_micros, to_micros
+from shared.clock import MICROSECOND, to_micros
 from shared.database import Change, Database, Row, Statement, Step, also, step
 from shared.event import Event
 
@@ -123,14 +124,14 @@ class Store:
                 agent_known=bool(row.agent_known),
             ),
             counters=own if at_home else strangers,
-            limited_until=_moment(row.own_until if at_home else row.stranger_until),
-            action_until=_moment(row.action_until),
+            limited_until=moment(row.own_until if at_home else row.stranger_until),
+            action_until=moment(row.action_until),
         )
 
     async def spent_until(self, counters: Sequence[Counter], now: datetime) -> datetime | None:
         """Return until when some of `counters` are used up, or None."""
         row = await self._db.find(statements.SPENT_UNTIL, keys=_keys(counters), now=to_micros(now))
-        return None if row is None else _moment(row.until)
+        return None if row is None else moment(row.until)
 
     async def has_been_at(self, user_id: str, origin: Origin) -> bool:
         """Tell whether the person has logged in from the network of `origin`."""
@@ -467,7 +468,3 @@ def _rest(rate: Rate) -> dict[str, object]:
         "longest_rest": max(LONGEST_REST, rate.window) // MICROSECOND,
         "doublings": doublings_of(rate),
     }
-
-
-def _moment(micros: int | None) -> datetime | None:
-    return None if micros is None else from_micros(micros)
