@@ -7,14 +7,14 @@ ENV PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_NO_CACHE_DIR=1 PYTHONDONTWRITEBYTECODE=1
 # Key files are made by one container and read by another: all of them are the same user.
 RUN useradd --uid 10001 --create-home countersign \
     && install --directory --owner=countersign --mode=0700 /keys \
-        /keys/session /keys/totp /keys/audit /keys/operator /keys/public
+        /keys/session /keys/totp /keys/recovery /keys/audit /keys/operator /keys/public
 ENTRYPOINT ["countersign"]
 
 FROM base AS wheel
 COPY requirements/build.txt .
 RUN pip install --require-hashes -r build.txt
 WORKDIR /source
-COPY pyproject.toml README.md LICENSE ./
+COPY pyproject.toml README.md LICENSE NOTICE ./
 COPY services services
 COPY shared shared
 RUN pip wheel --no-deps --no-build-isolation --wheel-dir /wheel .
@@ -32,6 +32,13 @@ RUN pip install --require-hashes -r totp.txt
 RUN --mount=type=bind,from=wheel,source=/wheel,target=/wheel pip install --no-deps /wheel/*.whl
 USER countersign
 CMD ["serve", "totp"]
+
+FROM base AS recovery
+COPY requirements/recovery.txt .
+RUN pip install --require-hashes -r recovery.txt
+RUN --mount=type=bind,from=wheel,source=/wheel,target=/wheel pip install --no-deps /wheel/*.whl
+USER countersign
+CMD ["serve", "recovery"]
 
 FROM base AS audit
 COPY requirements/audit.txt .

@@ -64,7 +64,7 @@ def create_apps(
 
 
 def transports_to(apps: Mapping[str, FastAPI]) -> dict[str, httpx.AsyncBaseTransport]:
-    """Return, for each factor among `apps`, a transport that calls it within the process."""
+    """Return, by its service, a transport that calls each factor among `apps` in the process."""
     return {name: InProcess(apps[name]) for name in FACTORS if name in apps}
 
 

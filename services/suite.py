@@ -19,6 +19,7 @@ class Service:
 ALL = (
     Service("session", 0, keys=("caller", "event", "sealing")),
     Service("totp", 1, keys=("event", "sealing"), is_factor=True),
+    Service("recovery", 2, keys=("event", "sealing"), is_factor=True),
     Service("audit", 3),
 )
 """Every service, in the order in which they are listed to people."""

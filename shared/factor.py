@@ -1,6 +1,7 @@
 """The contract between session and every factor: what goes over the wire, and the client."""
 
 from collections.abc import Mapping
+from enum import StrEnum
 from typing import Annotated, Any, TypeVar
 
 import httpx
@@ -29,8 +30,20 @@ class Answer(BaseModel):
     model_config = ConfigDict(frozen=True, strict=True, extra="ignore")
 
 
+class Purpose(StrEnum):
+    """What a proof is asked for. A challenge made for one is good for no other."""
+
+    AUTHENTICATE = "authenticate"  # as the second factor of a login
+    REAUTHENTICATE = "reauthenticate"
+    LOGIN = "login"  # by this alone: nobody knows yet who it is
+
+
 class Authenticator(Answer):
-    """What is enrolled, without its secrets. Times are seconds since 1970."""
+    """What is enrolled, without its secrets. Times are seconds since 1970.
+
+    Of its `facts`, session heeds `code_form` (see `shared.code_form`): a code of another form is
+    not sent to the factor. All others are kept as they are, for those who show them.
+    """
 
     id: Id
     type: str
@@ -73,28 +86,73 @@ class CompleteEnrolment(Question):
 
 
 class EnrolmentResult(Answer):
-    """The new authenticator, if the proof was right. Its id is the id of the enrolment."""
+    """The new authenticator, if the proof was right. Its id is the id of the enrolment.
+
+    `display` is what the person has to be shown now, such as codes to keep.
+    """
 
     accepted: bool
     authenticator: Authenticator | None = None
+    display: dict[str, JsonValue] = Field(default={}, repr=False)
+
+
+class Revealed(Answer):
+    """An authenticator, and of its secrets what may be shown (again): perhaps nothing."""
+
+    authenticator: Authenticator
+    display: dict[str, JsonValue] = Field(default={}, repr=False)
+
+
+class Rename(Question):
+    """What the person calls an authenticator from now on."""
+
+    name: str = Field(min_length=1, max_length=100)
+
+
+class BeginChallenge(Question):
+    """Asks for something to be answered by one of these authenticators, or by anybody's.
+
+    `authenticators` is None where the person is not known yet.
+    """
+
+    session_id: Id
+    purpose: Purpose
+    authenticators: list[Id] | None = Field(default=None, max_length=MAX_AUTHENTICATORS)
+    options: dict[str, JsonValue] = {}
+
+
+class ChallengeOffer(Answer):
+    """What to show, and until when (seconds since 1970) the proof is awaited."""
+
+    kind: str
+    display: dict[str, JsonValue] = Field(repr=False)
+    expires_at: float
 
 
 class Attempt(Question):
-    """A proof to be judged against these authenticators, and no others."""
+    """A proof to be judged against these authenticators, and no others.
+
+    `authenticators` is None where the proof itself has to tell who the person is.
+    """
 
     session_id: Id
-    authenticators: list[Id] = Field(max_length=MAX_AUTHENTICATORS)
+    purpose: Purpose
+    authenticators: list[Id] | None = Field(default=None, max_length=MAX_AUTHENTICATORS)
     proof: dict[str, JsonValue] = Field(repr=False)
 
 
 class Verification(Answer):
-    """The judgement: if accepted, of whom, by which authenticator, and how (`amr`: RFC 8176)."""
+    """The judgement: if accepted, of whom, by which authenticator, and how (`amr`: RFC 8176).
+
+    `facts` are of this use; `changed` are those facts of the authenticator that it has changed.
+    """
 
     accepted: bool
     user_id: str | None = None
     authenticator_id: str | None = None
     amr: list[str] = []
     facts: dict[str, JsonValue] = {}
+    changed: dict[str, JsonValue] = {}
 
 
 class FactorClient:
@@ -120,7 +178,7 @@ class FactorClient:
         account_name: str,
         options: Mapping[str, JsonValue] | None = None,
     ) -> EnrolmentOffer:
-        """Open an enrolment. Repeatable: the same ids get the same secret again."""
+        """Open an enrolment in place of the session's last. Repeatable: only the last counts."""
         question = BeginEnrolment(
             session_id=session_id, account_name=account_name, options=dict(options or {})
         )
@@ -138,7 +196,8 @@ class FactorClient:
     ) -> EnrolmentResult:
         """Make the authenticator. Repeatable with the proof that made it.
 
-        Raises NotFound if there is no such enrolment for this person and session, or no more.
+        Raises NotFound if there is no such enrolment for this person and session, or no more. A
+        factor that has nothing to prove makes it without an enrolment having been begun.
         """
         question = CompleteEnrolment(session_id=session_id, proof=dict(proof), name=name)
         path = f"/v1/users/{user_id}/enrolments/{enrolment_id}/complete"
@@ -151,6 +210,33 @@ class FactorClient:
         """Remove an authenticator, or the enrolment of that id. Repeatable."""
         await self._http.delete(f"/v1/users/{user_id}/authenticators/{authenticator_id}")
 
+    async def reveal(self, user_id: str, authenticator_id: str) -> Revealed:
+        """Return what may be shown of an authenticator; whatever may be seen once is seen.
+
+        Raises NotFound if there is none.
+        """
+        path = f"/v1/users/{user_id}/authenticators/{authenticator_id}/reveal"
+        return await self._ask(Revealed, "POST", path)
+
+    async def rename(self, user_id: str, authenticator_id: str, name: str) -> Authenticator:
+        """Give an authenticator a name. Repeatable. Raises NotFound if there is none."""
+        path = f"/v1/users/{user_id}/authenticators/{authenticator_id}"
+        return await self._ask(Authenticator, "PATCH", path, Rename(name=name))
+
+    async def challenge(
+        self, user_id: str, *, authenticators: list[str], session_id: str, purpose: Purpose
+    ) -> ChallengeOffer:
+        """Have a challenge made that one of `authenticators` can answer, in this session alone."""
+        question = BeginChallenge(
+            session_id=session_id, purpose=purpose, authenticators=authenticators
+        )
+        return await self._ask(ChallengeOffer, "POST", f"/v1/users/{user_id}/challenges", question)
+
+    async def challenge_anybody(self, *, session_id: str, purpose: Purpose) -> ChallengeOffer:
+        """Have a challenge made for who is not known yet."""
+        question = BeginChallenge(session_id=session_id, purpose=purpose)
+        return await self._ask(ChallengeOffer, "POST", "/v1/challenges", question)
+
     async def verify(
         self,
         user_id: str,
@@ -158,14 +244,33 @@ class FactorClient:
         authenticators: list[str],
         proof: Mapping[str, JsonValue],
         session_id: str,
+        purpose: Purpose,
     ) -> Verification:
         """Have a proof judged, once. What is accepted names one of `authenticators`."""
-        question = Attempt(session_id=session_id, authenticators=authenticators, proof=dict(proof))
+        question = Attempt(
+            session_id=session_id,
+            purpose=purpose,
+            authenticators=authenticators,
+            proof=dict(proof),
+        )
         path = f"/v1/users/{user_id}/verifications"
         verification = await self._ask(Verification, "POST", path, question)
         if verification.accepted and (
             verification.user_id != user_id or verification.authenticator_id not in authenticators
         ):
+            raise _nonsense()
+        return verification
+
+    async def verify_anybody(
+        self, *, proof: Mapping[str, JsonValue], session_id: str, purpose: Purpose
+    ) -> Verification:
+        """Have a proof judged, once, that tells who the person is.
+
+        What is accepted names both; whether that authenticator counts is for the caller to say.
+        """
+        question = Attempt(session_id=session_id, purpose=purpose, proof=dict(proof))
+        verification = await self._ask(Verification, "POST", "/v1/verifications", question)
+        if verification.accepted and not (verification.user_id and verification.authenticator_id):
             raise _nonsense()
         return verification
 

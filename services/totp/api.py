@@ -57,6 +57,10 @@ async def verify(
     flows: Flows,
 ) -> Response:
     """Answer whether a code is right, once."""
+    if attempt.authenticators is None:
+        raise Malformed(
+            "A code does not tell whose it is.", code="required", field="authenticators"
+        )
     judgement = await flows.verify(user_id, attempt.authenticators, _code(attempt.proof))
     # The audit trail tells a replay from a wrong code; the caller is not told.
     if judgement.verdict is not Verdict.ACCEPTED:
@@ -83,7 +87,7 @@ async def list_authenticators(user_id: UserId, flows: Flows) -> Response:
     kept = await flows.authenticators(user_id)
     enrolled = Enrolled(
         revision=revision_of(authenticator.id for authenticator in kept),
-        authenticators=[_shown(authenticator) for authenticator in kept],
+        authenticators=[_shown(authenticator, flows) for authenticator in kept],
     )
     return _json(enrolled)
 
@@ -99,7 +103,7 @@ async def begin_enrolment(
     question: Annotated[BeginEnrolment, Depends(json_body(BeginEnrolment))],
     flows: Flows,
 ) -> Response:
-    """Answer a secret to set up a device with."""
+    """Answer a new secret to set up a device with."""
     if question.options:
         raise Malformed("TOTP has no options.", code="unknown_member", field="options")
     offer = await flows.begin(user_id, enrolment_id, question.session_id, question.account_name)
@@ -126,7 +130,7 @@ async def complete_enrolment(
     """Answer the new authenticator, if the code is right."""
     code = _code(question.proof)
     made = await flows.complete(user_id, enrolment_id, question.session_id, code, question.name)
-    authenticator = None if made is None else _shown(made)
+    authenticator = None if made is None else _shown(made, flows)
     return _json(EnrolmentResult(accepted=made is not None, authenticator=authenticator))
 
 
@@ -155,14 +159,15 @@ def _code(proof: dict[str, JsonValue]) -> str:
         ) from None
 
 
-def _shown(kept: Kept) -> Authenticator:
-    used = kept.last_used_at
+def _shown(kept: Kept, flows: TotpFlows) -> Authenticator:
+    used, form = kept.last_used_at, flows.code_form(kept)
     return Authenticator(
         id=kept.id,
         type="totp",
         created_at=kept.created_at.timestamp(),
         last_used_at=None if used is None else used.timestamp(),
         name=kept.name,
+        facts={} if form is None else {"code_form": str(form)},
     )
 
 

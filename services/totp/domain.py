@@ -14,10 +14,10 @@ from urllib.parse import quote, urlencode
 import pyotp
 import qrcode
 
+from shared.code_form import Alphabet, CodeForm
+
 SECRET_BYTES = 20  # 160 bits (RFC 4226 section 4, R6)
 ENROLMENT_LIFETIME = timedelta(minutes=10)
-SEPARATORS = re.compile(r"[ -]")  # people type codes as their device groups them
-DIGITS = re.compile(r"[0-9]+")  # ASCII alone: str.isdigit() takes the digits of every script
 QR_MASK = 3  # any is valid (ISO/IEC 18004); looking for the prettiest takes five times as long
 QR_MARGIN = 4  # modules of white around it, as the standard asks
 
@@ -37,6 +37,11 @@ class Policy:
     digits: int = 6
     period: int = 30  # seconds
     algorithm: Algorithm = Algorithm.SHA1
+
+    @property
+    def code_form(self) -> CodeForm:
+        """What such codes look like."""
+        return CodeForm(Alphabet.DIGITS, self.digits)
 
 
 class Verdict(StrEnum):
@@ -88,21 +93,13 @@ def match_step(
 
 def is_code_of(secret: bytes, code: str, step: int, policy: Policy) -> bool:
     """Tell whether `code`, however it is written, is the code of that time step."""
-    digits = normalise(code, policy)
+    digits = policy.code_form.normalise(code)
     if digits is None:
         return False
     digest = getattr(hashlib, policy.algorithm.lower())
     # TOTP is HOTP over time steps (RFC 6238 section 4.2).
     hotp = pyotp.HOTP(readable(secret), digits=policy.digits, digest=digest)
     return hmac.compare_digest(hotp.generate_otp(step), digits)
-
-
-def normalise(code: str, policy: Policy) -> str | None:
-    """Return the digits of `code`, or None if it cannot be a code."""
-    digits = SEPARATORS.sub("", code)
-    if len(digits) != policy.digits or not DIGITS.fullmatch(digits):
-        return None
-    return digits
 
 
 def is_bypass(code: str, bypass_code: str) -> bool:

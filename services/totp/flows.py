@@ -29,6 +29,7 @@ from services.totp.events import (
 )
 from services.totp.store import Authenticator, AuthenticatorStore, Enrolment, Progress
 from shared.clock import Clock
+from shared.code_form import CodeForm
 from shared.errors import NotFound
 
 
@@ -71,6 +72,10 @@ class TotpFlows:
         """Return what the person has enrolled, oldest first."""
         return await self._store.all(user_id)
 
+    def code_form(self, authenticator: Authenticator) -> CodeForm | None:
+        """Return what its codes look like, or None where a code of any other form may pass."""
+        return None if self._bypass_code else authenticator.policy.code_form
+
     async def verify(self, user_id: str, ids: Sequence[str], code: str) -> Judgement:
         """Judge `code` against those of `ids` that are the user's, and spend it if it is right.
 
@@ -103,11 +108,11 @@ class TotpFlows:
     ) -> Offer:
         """Make a secret for this session to enrol. It takes the place of the session's last one.
 
-        Repeatable: the same ids are shown the same secret. Raises Conflict if the enrolment
-        belongs to somebody else.
+        Repeatable, with a new secret each time, of which only the last counts. Raises Conflict if
+        the enrolment belongs to somebody else, or has been completed.
         """
         now = self._clock()
-        fresh = Enrolment(
+        enrolment = Enrolment(
             id=enrolment_id,
             user_id=user_id,
             session_id=session_id,
@@ -117,7 +122,7 @@ class TotpFlows:
             expires_at=now + ENROLMENT_LIFETIME,
         )
         started = TotpEnrolmentStarted(user_id=user_id, enrolment_id=enrolment_id)
-        enrolment = await self._store.begin(fresh, started)
+        await self._store.begin(enrolment, started)
         url = otpauth_url(
             enrolment.secret,
             account_name=account_name,
@@ -151,7 +156,9 @@ class TotpFlows:
                 await self._store.record(failed)
                 return None
             if progress.enrolled_step is not None:
-                return Authenticator(enrolment_id, progress.name, progress.created_at, None)
+                return Authenticator(
+                    enrolment_id, progress.name, progress.policy, progress.created_at, None
+                )
             activated = TotpActivated(user_id=user_id, authenticator_id=enrolment_id)
             if await self._store.complete(
                 user_id,
@@ -163,7 +170,7 @@ class TotpFlows:
                 name=name,
                 now=now,
             ):
-                return Authenticator(enrolment_id, name, now, None)
+                return Authenticator(enrolment_id, name, progress.policy, now, None)
             # Another request has completed, replaced or removed it since: look again.
 
     async def remove(self, user_id: str, id: str) -> None:

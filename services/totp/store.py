@@ -1,7 +1,7 @@
 """Where authenticators are kept. Every statement of the service is here."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import datetime
 
 from sqlalchemy import (
@@ -15,10 +15,9 @@ from sqlalchemy import (
     Table,
     Text,
     UniqueConstraint,
-    and_,
     bindparam,
-    case,
     delete,
+    exists,
     insert,
     literal_column,
     select,
@@ -82,6 +81,9 @@ AUTHENTICATORS = Statement(
     select(
         authenticators.c.id,
         authenticators.c.name,
+        authenticators.c.algorithm,
+        authenticators.c.digits,
+        authenticators.c.period,
         authenticators.c.created_at,
         authenticators.c.last_used_at,
     )
@@ -123,6 +125,7 @@ DROP_ENROLMENT = Statement(
 DROP_ENROLMENTS = Statement(delete(enrolments).where(enrolments.c.user_id == bindparam("user_id")))
 
 # An enrolment that was completed and one that is pending look alike here: `enrolled_step` tells.
+# There may be both for a moment, if it was begun again while it was completed: what is done counts.
 ENROLMENT = Statement(
     union_all(
         select(
@@ -153,6 +156,8 @@ ENROLMENT = Statement(
             authenticators.c.enrolled_session == bindparam("session_id"),
         ),
     )
+    .order_by(literal_column("enrolled_step").desc())
+    .limit(literal_column("1"))
 )
 
 TAKE_ENROLMENT = Statement(
@@ -160,6 +165,7 @@ TAKE_ENROLMENT = Statement(
         enrolments.c.id == bindparam("id"),
         enrolments.c.user_id == bindparam("user_id"),
         enrolments.c.session_id == bindparam("session_id"),
+        enrolments.c.sealed_secret == bindparam("proven"),
         enrolments.c.expires_at > bindparam("now"),
     )
 )
@@ -177,23 +183,18 @@ SWEEP = Statement(
 )
 
 
-def _begin(upsert: postgresql.Insert | sqlite.Insert) -> ClauseElement:
-    """Open an enrolment in place of the session's earlier one.
+def _begin(insertion: postgresql.Insert | sqlite.Insert) -> ClauseElement:
+    """Open an enrolment in place of the session's earlier one, unless it has become what it is for.
 
-    If that has the same id and is alive, it stays, and is returned: asking twice shows one secret.
+    No row is inserted or changed then.
     """
-    offered = upsert.excluded
-    kept = and_(enrolments.c.id == offered.id, enrolments.c.expires_at > offered.created_at)
+    done = exists().where(authenticators.c.id == bindparam("id", type_=Text()))
+    values = [bindparam(column.name, type_=column.type) for column in enrolments.c]
+    upsert = insertion.from_select(enrolments.c.keys(), select(*values).where(~done))
     changing = [column for column in enrolments.c if column.name not in {"user_id", "session_id"}]
     return upsert.on_conflict_do_update(
         index_elements=["user_id", "session_id"],
-        set_={c.name: case((kept, c), else_=offered[c.name]) for c in changing},
-    ).returning(
-        enrolments.c.sealed_secret,
-        enrolments.c.algorithm,
-        enrolments.c.digits,
-        enrolments.c.period,
-        enrolments.c.expires_at,
+        set_={column.name: upsert.excluded[column.name] for column in changing},
     )
 
 
@@ -208,6 +209,7 @@ class Authenticator:
 
     id: str
     name: str | None
+    policy: Policy
     created_at: datetime
     last_used_at: datetime | None
 
@@ -240,6 +242,7 @@ class Progress:
 
     policy: Policy
     secret: bytes = field(repr=False)
+    sealed_secret: bytes = field(repr=False)  # as it lies there: no two are sealed alike
     created_at: datetime
     name: str | None
     enrolled_step: int | None
@@ -285,10 +288,10 @@ class AuthenticatorStore:
         """Record `events`, and change nothing."""
         await self._db.record(*events)
 
-    async def begin(self, enrolment: Enrolment, *events: Event) -> Enrolment:
-        """Open `enrolment` in place of the session's earlier one, or return it if it is the same.
+    async def begin(self, enrolment: Enrolment, *events: Event) -> None:
+        """Open `enrolment` in place of the session's earlier one.
 
-        Raises Conflict if the id is taken by somebody else's.
+        Raises Conflict if the id is an authenticator's, or somebody else's enrolment's.
         """
         place = enrolment.id, enrolment.user_id
         change = step(
@@ -307,16 +310,10 @@ class AuthenticatorStore:
             row = await self._db.apply(change, *events)
         except Conflict:
             # ON CONFLICT watches one index. Of two equal requests at once, the second may meet
-            # the other in the index of the ids instead; by now there is a row to be kept.
+            # the other in the index of the ids instead; by now there is a row to be replaced.
             row = await self._db.apply(change, *events)
         if row is None:
-            raise AssertionError("an upsert always has a row")
-        return replace(
-            enrolment,
-            policy=_policy(row),
-            secret=self._open(row.sealed_secret, "enrolments", *place),
-            expires_at=from_micros(row.expires_at),
-        )
+            raise Conflict("The enrolment has been completed.", code="enrolment_completed")
 
     async def progress(
         self, user_id: str, enrolment_id: str, session_id: str, now: datetime
@@ -332,6 +329,7 @@ class AuthenticatorStore:
         return Progress(
             policy=_policy(row),
             secret=self._open(row.sealed_secret, table, enrolment_id, user_id),
+            sealed_secret=row.sealed_secret,
             created_at=from_micros(row.created_at),
             name=row.name or None,
             enrolled_step=row.enrolled_step if completed else None,
@@ -350,11 +348,16 @@ class AuthenticatorStore:
     ) -> bool:
         """Turn a pending enrolment into an authenticator whose first code is spent.
 
-        False, and nothing is recorded, if it is no longer pending.
+        False, and nothing is recorded, if it is no longer pending, or has another secret by now.
         """
         micros = to_micros(now)
         taken = step(
-            TAKE_ENROLMENT, id=enrolment_id, user_id=user_id, session_id=session_id, now=micros
+            TAKE_ENROLMENT,
+            id=enrolment_id,
+            user_id=user_id,
+            session_id=session_id,
+            proven=progress.sealed_secret,
+            now=micros,
         )
         added = also(
             ADD,
@@ -410,6 +413,7 @@ def _authenticator(row: Row) -> Authenticator:
     return Authenticator(
         id=row.id,
         name=row.name,
+        policy=_policy(row),
         created_at=from_micros(row.created_at),
         last_used_at=None if used is None else from_micros(used),
     )

@@ -2,6 +2,7 @@
 
 import ast
 import re
+import sys
 import tomllib
 from collections import defaultdict
 from collections.abc import Iterator
@@ -26,6 +27,8 @@ FOLDERS = {
     for path in (ROOT / "services").iterdir()
     if (path / "__init__.py").exists() and path.name != "cli"
 }
+PURE = {"errors", "code_form"}
+"""What rules may know of `shared`."""
 SHARED = {
     path.stem
     for path in (ROOT / "shared").iterdir()
@@ -90,6 +93,23 @@ def test_what_rooms_may_not_know_is_forbidden_in_every_service(
     }
 
     assert set(CONTRACTS[contract]["source_modules"]) == wanted
+
+
+@pytest.mark.parametrize("service", sorted(FOLDERS))
+def test_rules_know_only_what_is_pure_in_shared(service: str) -> None:
+    room = ROOT / "services" / service
+    files = [*room.glob("domain.py"), *room.glob("domain/*.py")]
+    known = {name for file in files for name in _imports(file) if name.startswith("shared")}
+
+    assert files
+    assert known <= {f"shared.{module}" for module in PURE}
+
+
+@pytest.mark.parametrize("module", sorted(PURE))
+def test_what_is_pure_in_shared_needs_nothing(module: str) -> None:
+    needed = {name.split(".")[0] for name in _imports(ROOT / "shared" / f"{module}.py")}
+
+    assert needed <= sys.stdlib_module_names
 
 
 def test_the_tests_mirror_the_source() -> None:

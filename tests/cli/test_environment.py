@@ -6,6 +6,7 @@ import pytest
 
 from services.cli import environment
 from services.cli.environment import KEY_FILES, parse, read, recall, told
+from services.suite import SERVICES
 from shared.errors import ConfigurationError
 
 
@@ -87,7 +88,7 @@ def test_a_line_that_is_no_setting_is_named() -> None:
         parse("A=1\nnonsense\n")
 
 
-@pytest.mark.parametrize("owner", ["session", "totp", "audit"])
+@pytest.mark.parametrize("owner", SERVICES)
 def test_a_process_holds_only_the_secrets_of_its_own_service(owner: str) -> None:
     suite = read(None, {"SMTP_URL": "smtp://user:secret@mail"})
 

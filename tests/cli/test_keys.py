@@ -1,6 +1,7 @@
 """The keys of the suite: made once, private, and fitting each other."""
 
 import json
+import shutil
 from pathlib import Path
 
 import pytest
@@ -8,6 +9,7 @@ from click.testing import CliRunner
 
 from services.cli.environment import KEY_FILES
 from services.cli.keys import find_problems, keys, make
+from services.suite import ALL
 from shared import auth, cipher
 
 
@@ -43,6 +45,28 @@ def test_keys_that_are_there_stay_as_they_are(tmp_path: Path) -> None:
 
     assert make(tmp_path) == []
     assert {name: (tmp_path / name).read_text() for name in KEY_FILES.values()} == before
+
+
+@pytest.mark.parametrize("service", [service.name for service in ALL if service.keys])
+def test_a_service_that_came_later_gets_its_keys(tmp_path: Path, service: str) -> None:
+    """The keys of a suite that has run stay as they are; what others check by learns of it."""
+    make(tmp_path)
+    shutil.rmtree(tmp_path / service)
+    for public in (tmp_path / "public").iterdir():
+        listed = json.loads(public.read_text())
+        public.write_text(
+            json.dumps({name: key for name, key in listed.items() if key["issuer"] != service})
+        )
+    old = {
+        path: path.read_text() for path in tmp_path.glob("*/*.json") if path.parent.name != "public"
+    }
+
+    ended = CliRunner().invoke(keys, ["init", "--dir", str(tmp_path)])
+
+    made = [Path(line.removeprefix("made ")) for line in ended.output.splitlines()]
+    assert {path.parent.name for path in made} == {service, "public"}
+    assert {path: path.read_text() for path in old} == old
+    assert not list(find_problems(tmp_path))
 
 
 def test_a_public_key_of_before_a_rotation_stays(tmp_path: Path) -> None:

@@ -11,12 +11,13 @@ import httpx
 import psutil
 import pytest
 
+from services.suite import FACTORS, SERVICES
 from shared.bus.wire import SOURCE_PREFIX
 from shared.server import DRAIN
 from tests.suite.processes import processes, successor
 from tests.suites import RunningSuite, is_up, running_suite, start_suite, until
 
-WEB, WORKER = "serve session totp audit", "worker session totp audit"
+WEB, WORKER = (f"{command} {' '.join(SERVICES)}" for command in ("serve", "worker"))
 SESSION, SIGNED_UP = f"{SOURCE_PREFIX}session", "mfa.session.signed_up"
 PERSON = {"email": "ada@example.com", "password": "correct horse battery staple"}
 
@@ -43,9 +44,17 @@ def test_both_processes_say_that_they_are_ready(own_suite: RunningSuite) -> None
     assert is_up(own_suite.url("SESSION_WORKER_OPS_PORT"))
 
 
-def test_the_factors_are_on_no_port(own_suite: RunningSuite) -> None:
+@pytest.mark.parametrize("factor", FACTORS)
+def test_the_factors_are_on_no_port(own_suite: RunningSuite, factor: str) -> None:
     with pytest.raises(httpx.ConnectError):
-        httpx.get(own_suite.url("TOTP_PORT"))
+        httpx.get(own_suite.url(f"{factor.upper()}_PORT"))
+
+
+@pytest.mark.parametrize("factor", FACTORS)
+def test_session_reaches_the_factors_all_the_same(own_suite: RunningSuite, factor: str) -> None:
+    checks = httpx.get(f"{own_suite.url('SESSION_OPS_PORT')}/readyz").json()["checks"]
+
+    assert checks[f"session_{factor}"]["ok"], checks
 
 
 @pytest.mark.parametrize("path", ["/docs", "/openapi.json", "/metrics", "/healthz", "/readyz"])

@@ -2,6 +2,7 @@
 
 import json
 from base64 import urlsafe_b64encode
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any
 
@@ -15,11 +16,15 @@ from fastapi.routing import APIRoute
 from hypothesis import HealthCheck, given
 from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
+from pydantic import JsonValue, SecretStr
 
 from services.totp.api import router
+from services.totp.main import create_app
+from services.totp.settings import Settings
 from shared.auth import Caller
 from shared.errors import Conflict, Malformed, NotFound
-from shared.factor import FactorClient
+from shared.factor import FactorClient, Purpose, Verification
+from shared.http import InProcess, connect
 from tests.totp.conftest import START, Hands, Signer, counted, spent_since
 
 ROUTES = [route for route in router.routes if isinstance(route, APIRoute)]
@@ -30,6 +35,14 @@ CALLS = [
 ]
 NOW = int(START.timestamp())
 ON_ONE_DATABASE = pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
+
+
+async def verify(
+    client: FactorClient, ids: list[str], proof: Mapping[str, JsonValue]
+) -> Verification:
+    return await client.verify(
+        "ada", authenticators=ids, proof=proof, session_id="s1", purpose=Purpose.AUTHENTICATE
+    )
 
 
 def token(key: Ed25519PrivateKey, *, kid: str = "session-1", **changes: Any) -> str:
@@ -159,8 +172,8 @@ async def test_the_whole_life_of_an_authenticator(client: FactorClient, clock: H
     )
     clock.turn(seconds=30)
     code = {"code": device.at(clock())}
-    first = await client.verify("ada", authenticators=["e1"], proof=code, session_id="s1")
-    replay = await client.verify("ada", authenticators=["e1"], proof=code, session_id="s1")
+    first = await verify(client, ["e1"], code)
+    replay = await verify(client, ["e1"], code)
     listed = await client.authenticators("ada")
     await client.remove("ada", "e1")
     await client.remove("ada", "e1")
@@ -174,17 +187,14 @@ async def test_the_whole_life_of_an_authenticator(client: FactorClient, clock: H
     assert made.authenticator is not None
     assert made.authenticator.id == "e1"
     assert made.authenticator.created_at == START.timestamp()
+    assert made.authenticator.facts == {"code_form": "digits:6"}
     assert (first.accepted, first.user_id, first.authenticator_id) == (True, "ada", "e1")
     assert first.amr == ["otp"]
-    assert (
-        replay.model_dump()
-        == (
-            await client.verify("ada", authenticators=[], proof={"code": ""}, session_id="s1")
-        ).model_dump()
-    )
+    assert replay.model_dump() == (await verify(client, [], {"code": ""})).model_dump()
     assert [authenticator.id for authenticator in listed.authenticators] == ["e1"]
     assert listed.authenticators[0].last_used_at == clock().timestamp()
     assert listed.authenticators[0].name == "phone"
+    assert listed.authenticators[0].facts == {"code_form": "digits:6"}
     assert gone == empty
     assert gone.revision != listed.revision
 
@@ -218,7 +228,7 @@ async def test_answers_are_kept_by_nobody(raw: httpx.AsyncClient) -> None:
 
 async def test_a_mistake_is_told_with_its_field(client: FactorClient) -> None:
     with pytest.raises(Malformed) as caught:
-        await client.verify("ada", authenticators=[], proof={"code": 123456}, session_id="s1")
+        await verify(client, [], {"code": 123456})
     assert caught.value.field == "proof.code"
     with pytest.raises(NotFound):
         await client.complete("ada", "e1", session_id="s1", proof={"code": "1"})
@@ -229,14 +239,66 @@ async def test_a_mistake_is_told_with_its_field(client: FactorClient) -> None:
         await client.begin("ada", "e1", session_id="s1", account_name="a", options={"x": 1})
 
 
+async def test_what_is_enrolled_already_is_told(client: FactorClient, clock: Hands) -> None:
+    offer = await client.begin("ada", "e1", session_id="s1", account_name="ada")
+    code = {"code": pyotp.TOTP(str(offer.display["secret"])).at(clock())}
+    await client.complete("ada", "e1", session_id="s1", proof=code)
+
+    with pytest.raises(Conflict) as caught:
+        await client.begin("ada", "e1", session_id="s1", account_name="ada")
+
+    assert caught.value.code == "enrolment_completed"
+
+
+@pytest.mark.parametrize("told", [{}, {"authenticators": None}])
+async def test_a_code_alone_does_not_tell_whose_it_is(
+    raw: httpx.AsyncClient, told: dict[str, Any]
+) -> None:
+    """T9: nobody guesses at everybody's codes at once."""
+    attempt = {"session_id": "s1", "purpose": "login", "proof": {"code": "123456"}}
+    before = counted()
+
+    answer = await raw.post("/v1/users/ada/verifications", json=attempt | told)
+
+    assert answer.status_code == 400
+    assert (answer.json()["code"], answer.json()["field"]) == ("required", "authenticators")
+    assert spent_since(before) == {"read": 0, "write": 0, "commit": 0}
+
+
+@ON_ONE_DATABASE
+async def test_while_a_code_bypasses_no_form_is_told(
+    settings: Settings, session: Signer, clock: Hands
+) -> None:
+    """Whoever calls must not keep the code of development settings back for its form."""
+    bypassing = settings.model_copy(update={"mfa_totp_insecure_bypass_code": SecretStr("letmein")})
+    app = create_app(bypassing, clock)
+    async with (
+        app.router.lifespan_context(app),
+        connect(
+            "http://totp",
+            caller=Caller(session.key, clock),
+            audience="totp",
+            transport=InProcess(app),
+        ) as http,
+    ):
+        client = FactorClient(http)
+        await client.begin("ada", "e1", session_id="s1", account_name="ada")
+        made = await client.complete("ada", "e1", session_id="s1", proof={"code": "letmein"})
+        (listed,) = (await client.authenticators("ada")).authenticators
+
+    assert made.authenticator is not None
+    assert made.authenticator.facts == listed.facts == {}
+
+
 async def test_a_verification_over_http_is_one_read_and_one_write(client: FactorClient) -> None:
     before = counted()
 
-    await client.verify("ada", authenticators=["a1"], proof={"code": "123456"}, session_id="s1")
+    await verify(client, ["a1"], {"code": "123456"})
 
     assert spent_since(before) == {"read": 1, "write": 1, "commit": 1}
 
 
+BEGUN = b'{"session_id": "s1", "purpose": "authenticate", '
 BODIES = [
     (b"", "invalid_json", None),
     (b"[]", "invalid", None),
@@ -256,11 +318,14 @@ BODIES = [
     (b'{"a": 1, "a": 2}', "duplicate_member", "a"),
     (b'{"a":' * 21 + b"1" + b"}" * 21, "too_deep", None),
     (b"[" * 60_000, "too_deep", None),
-    (b'{"session_id": "s1", "authenticators": "a1", "proof": {}}', "invalid", "authenticators"),
-    (b'{"session_id": "s 1", "authenticators": [], "proof": {}}', "invalid", "session_id"),
-    (b'{"session_id": "s1", "authenticators": [], "proof": 1}', "invalid", "proof"),
-    (b'{"session_id": "s1", "authenticators": [], "proof": {}}', "invalid", "proof.code"),
-    (b'{"session_id": "s1", "authenticators": [], "proof": {}, "x": 1}', "unknown_member", "x"),
+    (BEGUN + b'"authenticators": "a1", "proof": {}}', "invalid", "authenticators"),
+    (BEGUN + b'"authenticators": [], "proof": 1}', "invalid", "proof"),
+    (BEGUN + b'"authenticators": [], "proof": {}}', "invalid", "proof.code"),
+    (BEGUN + b'"authenticators": [], "proof": {}, "x": 1}', "unknown_member", "x"),
+    (BEGUN + b'"purpose": "login", "proof": {}}', "duplicate_member", "purpose"),
+    (b'{"session_id": "s1", "authenticators": [], "proof": {}}', "required", "purpose"),
+    (b'{"session_id": "s1", "purpose": "x", "proof": {}}', "invalid", "purpose"),
+    (b'{"session_id": "s 1", "purpose": "login", "proof": {}}', "invalid", "session_id"),
     (b'{"session_id": "' + b"s" * 65_536 + b'"}', "body_too_large", None),
 ]
 
@@ -314,6 +379,7 @@ near_misses = st.fixed_dictionaries(
     {},
     optional={
         "session_id": st.just("s1") | json_values,
+        "purpose": st.sampled_from(Purpose) | json_values,
         "account_name": st.just("ada") | json_values,
         "authenticators": st.just(["a1"]) | st.lists(json_values, max_size=3) | json_values,
         "proof": st.fixed_dictionaries({}, optional={"code": st.text() | json_values})

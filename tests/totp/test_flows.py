@@ -135,12 +135,46 @@ async def test_each_attempt_gets_a_new_secret(flows: TotpFlows) -> None:
     assert {len(pyotp.TOTP(offer.secret).byte_secret()) for offer in offers} == {20}
 
 
-async def test_asking_again_shows_the_same_secret(flows: TotpFlows, db: Database) -> None:
-    first = await flows.begin("ada", "e1", "s1", "ada@example.com")
-    second = await flows.begin("ada", "e1", "s1", "ada@example.com")
+async def test_asking_again_shows_a_new_secret(
+    flows: TotpFlows, clock: Hands, db: Database
+) -> None:
+    """T6: a new secret each time, also under the same id; the one before it is dead."""
+    first, second = [await flows.begin("ada", "e1", "s1", "ada@example.com") for _ in range(2)]
+    codes = [pyotp.TOTP(offer.secret).at(clock()) for offer in (first, second)]
 
-    assert (first.secret, first.svg) == (second.secret, second.svg)
-    assert await recorded(db) == ["enrolment_started", "enrolment_started"]
+    assert first.secret != second.secret
+    assert await flows.complete("ada", "e1", "s1", codes[0], None) is None
+    assert await flows.complete("ada", "e1", "s1", codes[1], None)
+    assert await recorded(db) == [
+        "enrolment_started",
+        "enrolment_started",
+        "activation_failed",
+        "activated",
+    ]
+
+
+async def test_asking_again_begins_the_ten_minutes_again(flows: TotpFlows, clock: Hands) -> None:
+    await flows.begin("ada", "e1", "s1", "ada@example.com")
+    clock.turn(minutes=9)
+    offer = await flows.begin("ada", "e1", "s1", "ada@example.com")
+    clock.turn(minutes=9)
+
+    assert await flows.complete("ada", "e1", "s1", pyotp.TOTP(offer.secret).at(clock()), None)
+
+
+@pytest.mark.parametrize(("user", "session"), [("ada", "session-a1"), ("ada", "s2"), ("eve", "s1")])
+async def test_what_is_enrolled_is_not_enrolled_again(
+    flows: TotpFlows, clock: Hands, db: Database, user: str, session: str
+) -> None:
+    """T6: nothing is begun under the id of an authenticator, whoever asks."""
+    device = await enrol(flows, clock, "a1")
+    before = await recorded(db)
+
+    with pytest.raises(Conflict):
+        await flows.begin(user, "a1", session, "ada@example.com")
+
+    assert await recorded(db) == before
+    assert (await flows.verify("ada", ["a1"], device.at(clock()))).verdict is Verdict.ACCEPTED
 
 
 async def test_a_new_enrolment_replaces_the_sessions_last(flows: TotpFlows, clock: Hands) -> None:
@@ -316,6 +350,33 @@ async def test_settings_may_change_under_enrolled_devices(
     offer = await changed.begin("ada", "a2", "s2", "ada@example.com")
     new_device = pyotp.TOTP(offer.secret, digits=8, interval=60)
     assert await changed.complete("ada", "a2", "s2", new_device.at(clock()), None)
+
+
+async def test_each_authenticator_tells_the_form_of_its_own_codes(
+    store: AuthenticatorStore, clock: Hands
+) -> None:
+    longer = TotpFlows(store, clock, Policy(digits=8))
+    await enrol(TotpFlows(store, clock, Policy()), clock, "a1")
+    offer = await longer.begin("ada", "a2", "s2", "ada@example.com")
+    code = pyotp.TOTP(offer.secret, digits=8).at(clock())
+    made = await longer.complete("ada", "a2", "s2", code, None)
+    again = await longer.complete("ada", "a2", "s2", code, None)
+
+    forms = [str(longer.code_form(kept)) for kept in await longer.authenticators("ada")]
+
+    assert forms == ["digits:6", "digits:8"]
+    assert [kept and str(longer.code_form(kept)) for kept in (made, again)] == ["digits:8"] * 2
+
+
+async def test_where_a_code_bypasses_no_form_keeps_it_out(
+    store: AuthenticatorStore, flows: TotpFlows, clock: Hands
+) -> None:
+    await enrol(flows, clock)
+    bypassed = TotpFlows(store, clock, Policy(), bypass_code="letmein")
+
+    (kept,) = await bypassed.authenticators("ada")
+
+    assert bypassed.code_form(kept) is None
 
 
 async def test_the_bypass_code_passes_and_says_so(store: AuthenticatorStore, clock: Hands) -> None:

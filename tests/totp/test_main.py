@@ -19,6 +19,7 @@ from shared.http import InProcess, connect, create_operations
 from shared.settings import load
 from shared.worker import background
 from tests.totp.conftest import Hands, Signer
+from tests.totp.test_api import verify
 
 NOWHERE = "postgresql://ada:hunter2@127.0.0.1:1/nothing"
 
@@ -56,7 +57,7 @@ async def test_without_its_database_it_refuses(
         ready = await readiness(app)
         client = FactorClient(http)
         with pytest.raises(Unavailable), structlog.testing.capture_logs() as logs:
-            await client.verify("ada", authenticators=[], proof={"code": "1"}, session_id="s1")
+            await verify(client, [], {"code": "1"})
 
     assert ready.status_code == 503
     assert "hunter2" not in ready.text
@@ -66,11 +67,9 @@ async def test_without_its_database_it_refuses(
 async def test_codes_are_never_logged(client: FactorClient, app: FastAPI) -> None:
     """T12: neither in logs, nor in the metrics' labels, nor in what an object shows of itself."""
     with structlog.testing.capture_logs() as logs:
-        await client.verify("ada", authenticators=["a1"], proof={"code": "271828"}, session_id="s1")
+        await verify(client, ["a1"], {"code": "271828"})
         with pytest.raises(Malformed):
-            await client.verify(
-                "ada", authenticators=["a1"], proof={"code": "271828", "x": 1}, session_id="s1"
-            )
+            await verify(client, ["a1"], {"code": "271828", "x": 1})
     operations = create_operations("totp", app.state.checks)
     async with httpx.AsyncClient(
         base_url="http://ops", transport=httpx.ASGITransport(operations)
@@ -89,7 +88,7 @@ async def test_the_documentation_describes_every_route(app: FastAPI) -> None:
 
     verify = document["paths"]["/v1/users/{user_id}/verifications"]["post"]
     schema = verify["requestBody"]["content"]["application/json"]["schema"]
-    assert set(schema["required"]) == {"session_id", "authenticators", "proof"}
+    assert set(schema["required"]) == {"session_id", "purpose", "proof"}
     assert len(document["paths"]) == 7
 
 

@@ -7,11 +7,11 @@ import pyotp
 import pytest
 
 from services.totp.domain import Policy, Verdict
-from services.totp.flows import TotpFlows
-from services.totp.store import PURPOSE, AuthenticatorStore
+from services.totp.flows import Offer, TotpFlows
+from services.totp.store import PURPOSE, Authenticator, AuthenticatorStore
 from shared.cipher import Cipher
 from shared.database import Database
-from shared.errors import NotFound
+from shared.errors import Conflict, NotFound
 from shared.migrations import migrate
 from tests.totp.conftest import RING, Hands
 from tests.totp.test_flows import enrol, recorded
@@ -99,13 +99,49 @@ async def test_parallel_enrolments_of_one_session_leave_one_secret(
         assert completed[0] is not None
 
 
-async def test_asking_twice_at_once_shows_one_secret(replicas: list[TotpFlows]) -> None:
+async def test_of_secrets_asked_for_at_once_one_can_be_enrolled(
+    replicas: list[TotpFlows], clock: Hands
+) -> None:
+    """T6: whichever comes last counts, also under one id."""
     for n in range(ROUNDS):
+        user, enrolment = f"user{n}", f"e{n}"
         offers = await asyncio.gather(
-            *(replicas[i % 2].begin(f"user{n}", f"e{n}", "s1", "ada@x") for i in range(AT_ONCE))
+            *(replicas[i % 2].begin(user, enrolment, "s1", "ada@x") for i in range(AT_ONCE))
         )
 
-        assert len({offer.secret for offer in offers}) == 1
+        codes = [pyotp.TOTP(offer.secret).at(clock()) for offer in offers]
+        made = [await replicas[0].complete(user, enrolment, "s1", code, None) for code in codes]
+        assert len({offer.secret for offer in offers}) == AT_ONCE
+        assert len([authenticator for authenticator in made if authenticator]) == 1
+
+
+async def test_what_is_begun_again_while_it_is_completed_has_one_outcome(
+    replicas: list[TotpFlows], clock: Hands
+) -> None:
+    """T6: no secret is enrolled but that which was shown last before it was."""
+    for n in range(ROUNDS):
+        user, enrolment = f"user{n}", f"e{n}"
+        old = pyotp.TOTP((await replicas[0].begin(user, enrolment, "s1", "ada@x")).secret)
+
+        made, again = await asyncio.gather(
+            replicas[0].complete(user, enrolment, "s1", old.at(clock()), None),
+            replicas[1].begin(user, enrolment, "s1", "ada@x"),
+            return_exceptions=True,
+        )
+
+        if made is None:  # begun again before it was completed
+            assert isinstance(again, Offer)
+            device = pyotp.TOTP(again.secret)
+            assert await replicas[0].complete(user, enrolment, "s1", device.at(clock()), None)
+        else:
+            assert isinstance(made, Authenticator)
+            assert await replicas[0].complete(user, enrolment, "s1", old.at(clock()), None)
+            if isinstance(again, Offer):  # in the same moment: what it shows is dead
+                late = pyotp.TOTP(again.secret).at(clock())
+                assert await replicas[0].complete(user, enrolment, "s1", late, None) is None
+            else:
+                assert isinstance(again, Conflict)
+        assert len(await replicas[0].authenticators(user)) == 1
 
 
 async def test_a_removal_beats_a_completion_or_undoes_it(

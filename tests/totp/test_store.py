@@ -11,7 +11,7 @@ from services.totp.store import PURPOSE, AuthenticatorStore, authenticators, enr
 from shared.cipher import CannotOpen, Cipher, KeyRing
 from shared.database import Database, Statement, step
 from shared.errors import Unavailable
-from shared.factor import FactorClient
+from shared.factor import FactorClient, Purpose
 from shared.migrations import differences, migrate
 from tests.totp.conftest import RING, Hands
 from tests.totp.test_flows import enrol
@@ -35,6 +35,19 @@ def test_migrating_again_changes_nothing(migrated_url: str) -> None:
     migrate(migrated_url, "services.totp.migrations")
 
     assert differences(migrated_url, metadata) == []
+
+
+async def test_an_enrolment_whose_secret_was_replaced_is_not_completed(
+    store: AuthenticatorStore, flows: TotpFlows, clock: Hands
+) -> None:
+    """T6: a code of the secret before the last makes no authenticator, however late it is."""
+    await flows.begin("ada", "e1", "s1", "ada@example.com")
+    judged = await store.progress("ada", "e1", "s1", clock())
+    await flows.begin("ada", "e1", "s1", "ada@example.com")
+
+    assert judged is not None
+    assert not await store.complete("ada", "e1", "s1", judged, step_=1, name=None, now=clock())
+    assert await store.all("ada") == []
 
 
 async def test_no_secret_lies_open(flows: TotpFlows, clock: Hands, db: Database) -> None:
@@ -86,7 +99,9 @@ async def test_callers_learn_nothing_of_a_broken_secret(
     await db.apply(step(OVERWRITE, a="a1", sealed=b"\x01\x02k1nonsense"))
 
     with pytest.raises(Unavailable) as caught, structlog.testing.capture_logs() as logs:
-        await client.verify("ada", authenticators=["a1"], proof=code, session_id="s1")
+        await client.verify(
+            "ada", authenticators=["a1"], proof=code, session_id="s1", purpose=Purpose.AUTHENTICATE
+        )
 
     assert "seal" not in caught.value.detail
     assert [line["event"] for line in logs].count("request_failed") == 1

@@ -1,0 +1,1 @@
+"""The rules of recovery codes, and those of browsers that are trusted."""

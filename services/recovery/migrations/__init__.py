@@ -1,0 +1,1 @@
+"""The tables of the TOTP service, as they came to be."""
