@@ -45,13 +45,25 @@ EVENTS = {
     "mfa.session.second_factor_failed",
     "mfa.session.second_factor_limited",
     "mfa.session.authenticator_added",
+    "mfa.session.authenticator_replaced",
     "mfa.session.authenticator_removed",
     "mfa.totp.activated",
     "mfa.totp.accepted",
     "mfa.totp.replayed",
     "mfa.totp.removed",
+    "mfa.recovery.codes_generated",
+    "mfa.recovery.codes_viewed",
+    "mfa.recovery.code_accepted",
+    "mfa.recovery.code_replayed",
 }
 """What each walk leaves in the audit trail, and more of it."""
+
+TRUST_EVENTS = {
+    "mfa.recovery.trust_given",
+    "mfa.recovery.trust_used",
+    "mfa.recovery.trust_revoked",
+}
+"""What the walk of a browser leaves besides."""
 
 Json = dict[str, Any]
 
@@ -74,11 +86,14 @@ class Client:
         """Return what proves the session, beside cookies."""
         raise NotImplementedError
 
-    def call(self, expected: int, method: str, path: str, body: Json | None = None) -> Json:
+    def call(
+        self, expected: int | tuple[int, ...], method: str, path: str, body: Json | None = None
+    ) -> Json:
         """Make a request, and return the answer if it has the expected status."""
         response = self.http.request(method, path, json=body, headers=self.headers())
         answer: Json = response.json()
-        if response.status_code != expected or answer["status"] != expected:
+        wanted = (expected,) if isinstance(expected, int) else expected
+        if response.status_code not in wanted or answer["status"] != response.status_code:
             raise Surprise(f"{method} {path}: expected {expected}, got {response.text}")
         self.heed(answer)
         return answer
@@ -159,6 +174,7 @@ class Person:
     """Somebody with an address, a password, a client, and soon an authenticator."""
 
     authenticator: Authenticator
+    codes: list[str]
 
     def __init__(self, client: App | Browser) -> None:
         self.client = client
@@ -173,8 +189,9 @@ class Person:
     def read_configuration(self) -> None:
         """Look at what the suite offers."""
         config = self.client.call(200, "GET", "config")["data"]
-        check("totp" in config["mfa"]["supported_types"], f"no TOTP here: {config}")
-        self.say("reads the configuration: log in by e-mail, TOTP as second factor")
+        kinds = config["mfa"]["supported_types"]
+        check({"totp", "recovery_codes"} <= set(kinds), f"no TOTP, or no codes here: {config}")
+        self.say("reads the configuration: log in by e-mail, TOTP and recovery codes")
 
     def sign_up(self) -> None:
         """Open an account, and verify the address with the code from the mail."""
@@ -252,9 +269,36 @@ class Person:
         self.authenticator = Authenticator(offer["totp_url"])
         code = self.authenticator.code()
         enrolled = self.client.call(200, "POST", "account/authenticators/totp", {"code": code})
+        check(enrolled["meta"]["recovery_codes_generated"], f"no recovery codes: {enrolled}")
         listed = self.client.call(200, "GET", "account/authenticators")["data"]
-        check(listed == [enrolled["data"]], f"enrolled {enrolled}, but listed {listed}")
-        self.say(f"turns TOTP on with the code {code}")
+        check(listed[0] == enrolled["data"], f"enrolled {enrolled}, but listed {listed}")
+        self.say(f"turns TOTP on with the code {code}; recovery codes come along")
+
+    def keep_recovery_codes(self) -> None:
+        """Look at the recovery codes, and make new ones, which end those."""
+        path = "account/authenticators/recovery-codes"
+        shown = self.client.call(200, "GET", path)
+        first = shown["data"]["unused_codes"]
+        sheet = shown["meta"]["recovery_codes_text"]
+        check(all(code in sheet for code in first), f"codes are missing on the sheet: {sheet}")
+        self.codes = self.client.call(200, "POST", path)["data"]["unused_codes"]
+        check(not set(first) & set(self.codes), "old codes among the new ones")
+        self.client.error("POST", "auth/2fa/reauthenticate", {"code": first[0]}, "incorrect_code")
+        self.say(f"writes down {len(first)} recovery codes, and then new ones: {self.codes[0]} …")
+
+    def log_in_with_a_recovery_code(self) -> None:
+        """Log in without the device: a recovery code takes its place, once."""
+        self.log_out()
+        pending = self.client.call(401, "POST", "auth/login", self.credentials())
+        check(is_pending(pending, "mfa_authenticate"), f"no second step: {pending}")
+        code, body = self.codes[0], {"code": self.codes[0]}
+        session = self.give_second_factor(code)
+        check(session["data"]["methods"][-1]["type"] == "recovery_codes", f"by {session}")
+        self.client.error("POST", "auth/2fa/reauthenticate", body, "incorrect_code")
+        listed = self.client.call(200, "GET", "account/authenticators")["data"]
+        left = [entry["unused_code_count"] for entry in listed if "unused_code_count" in entry]
+        check(left == [len(self.codes) - 1], f"left are {left}")
+        self.say(f"logs in with {code} in place of TOTP; it is spent, and {left[0]} are left")
 
     def log_in_with_totp(self, other: "Person") -> None:
         """Log in in two steps; used, wrong and foreign codes do not pass."""
@@ -267,11 +311,36 @@ class Person:
         for wrong in ("000000", foreign):
             self.client.error("POST", "auth/2fa/authenticate", {"code": wrong}, "incorrect_code")
         code = self.authenticator.code()
-        session = self.client.call(200, "POST", "auth/2fa/authenticate", {"code": code})
+        session = self.give_second_factor(code, trusts=True)
         methods = [method["method"] for method in session["data"]["methods"]]
         check(methods == ["password", "mfa"], f"logged in by {methods}")
         self.client.error("POST", "auth/2fa/reauthenticate", {"code": code}, "incorrect_code")
         self.say(f"logs in with {code}; a wrong code, a foreign one and a second use are refused")
+
+    def come_back(self) -> None:
+        """Log in without a code, in a browser that is trusted; then trust it no more."""
+        if self.client.kind != "browser":
+            return
+        path = "account/trusted-browsers"
+        self.log_out()
+        session = self.client.call(200, "POST", "auth/login", self.credentials())
+        methods = [method["method"] for method in session["data"]["methods"]]
+        check(methods == ["password"], f"logged in by {methods}")
+        (trusted,) = self.client.call(200, "GET", path)["data"]
+        check(trusted["is_current"], f"trusts another browser: {trusted}")
+        self.say(f"comes back, and is not asked for a code: {trusted['name']} is trusted")
+        left = self.client.call(200, "DELETE", path, {"browsers": [trusted["id"]]})["data"]
+        check(left == [], f"trusts {left}")
+        self.say("trusts it no more")
+
+    def give_second_factor(self, code: str, *, trusts: bool = False) -> Json:
+        """Give a code, and return the session. A browser is asked whether the person trusts it."""
+        path, body = "auth/2fa/authenticate", {"code": code}
+        answer = self.client.call((200, 401), "POST", path, body)
+        if answer["status"] == 200:  # noqa: PLR2004
+            return answer
+        check(is_pending(answer, "mfa_trust"), f"not logged in, and nothing to say: {answer}")
+        return self.client.call(200, "POST", "auth/2fa/trust", {"trust": trusts})
 
     def turn_off_totp(self) -> None:
         """Reauthenticate with a code, and remove the authenticator."""
@@ -281,7 +350,8 @@ class Person:
         self.client.call(200, "POST", "auth/2fa/reauthenticate", {"code": code})
         self.client.call(200, "DELETE", "account/authenticators/totp")
         check(not self.client.call(200, "GET", "account/authenticators")["data"], "still there")
-        self.say(f"proves themselves with {code}, and turns TOTP off")
+        self.client.call(404, "GET", "account/authenticators/recovery-codes")
+        self.say(f"proves themselves with {code}, and turns TOTP off; the codes go with it")
         self.log_out()
         self.client.call(200, "POST", "auth/login", self.credentials())
         self.say("logs in without a second step")
@@ -411,19 +481,23 @@ def walk(people: list[Person], ledger: Ledger) -> None:
     for person in people:
         person.change_password()
         person.end_a_session()
-    print("4. Turn on TOTP")
+    print("4. Turn on TOTP, keep recovery codes, and log in with one")
     for person in people:
         person.turn_on_totp()
+        person.keep_recovery_codes()
+        person.log_in_with_a_recovery_code()
     print("5. Log in with TOTP (waiting for a new code)")
     for person, other in zip(people, reversed(people), strict=True):
         person.log_in_with_totp(other)
+        person.come_back()
     print("6. Turn off TOTP (waiting for a new code)")
     for person in people:
         person.turn_off_totp()
         person.guess()
     print("7. The audit trail")
     for person in people:
-        ledger.wait_for(person, EVENTS)
+        besides = TRUST_EVENTS if person.client.kind == "browser" else set()
+        ledger.wait_for(person, EVENTS | besides)
 
 
 def why_no_ledger() -> str | None:

@@ -10,8 +10,8 @@ from starlette.types import Message
 
 from services.cli import keys
 from services.cli.environment import read
-from services.embedded import Lasting, create_apps, load_settings
-from services.suite import SERVICES
+from services.embedded import Lasting, create_apps, load_settings, transports_to
+from services.suite import FACTORS, SERVICES
 from shared.errors import ConfigurationError
 
 
@@ -61,6 +61,16 @@ async def test_what_an_app_calls_lasts_longer_than_it() -> None:
 @pytest.mark.usefixtures("told")
 def test_every_service_has_an_app() -> None:
     assert create_apps(load_settings(SERVICES)).keys() == set(SERVICES)
+
+
+@pytest.mark.usefixtures("told")
+def test_every_factor_is_called_within_the_process_by_the_name_of_its_service() -> None:
+    apps = create_apps(load_settings(SERVICES))
+
+    assert transports_to(apps).keys() == set(FACTORS)
+    assert transports_to({"audit": apps["audit"], "recovery": apps["recovery"]}).keys() == {
+        "recovery"
+    }
 
 
 @pytest.mark.usefixtures("told")

@@ -19,6 +19,7 @@ COMMANDS = {
     "user": "Look after accounts: create, disable, unlock, delete and more.",
     "events": "Print what reached the audit ledger.",
     "mail": "Print the development inbox.",
+    "factor": "Hold a factor against the protocol, and print that.",
     "doctor": "Say in plain words what is wrong with the configuration.",
     "configuration": "Print every setting, as docs/configuration.md has them.",
 }

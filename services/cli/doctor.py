@@ -65,6 +65,7 @@ async def _examine(services: Sequence[str], env_file: Path | None) -> list[str]:
     found += hidden_clients(settings)
     found += shut_out_pages(settings)
     found += unheard_promises(settings)
+    found += unbounded_guesses(settings)
     found += [problem async for problem in absent_parts(settings)]
     return found
 
@@ -163,6 +164,15 @@ def unheard_promises(settings: Mapping[str, ServiceSettings]) -> Iterator[str]:
             "SECURE_HSTS_PRELOAD needs SECURE_HSTS_INCLUDE_SUBDOMAINS and a year of "
             "SECURE_HSTS_SECONDS, or no browser's maker lists this host."
         )
+
+
+def unbounded_guesses(settings: Mapping[str, ServiceSettings]) -> Iterator[str]:
+    """Yield a sentence if passwords can be tried as often as anybody likes."""
+    rates: Mapping[str, object] = getattr(settings.get("session"), "account_rate_limits", {})
+    if rates and not any(rates.values()):
+        yield "ACCOUNT_RATE_LIMITS switches every limit off: passwords can be guessed at any rate."
+    elif rates and not rates.get("login_failed"):
+        yield "ACCOUNT_RATE_LIMITS has no login_failed: passwords can be guessed from everywhere."
 
 
 def _is_within(host: str, domain: str) -> bool:

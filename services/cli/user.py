@@ -2,29 +2,38 @@
 
 import asyncio
 import json
+import logging
 import re
 import sys
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from contextlib import asynccontextmanager, contextmanager
 from datetime import UTC, datetime
 from typing import TypeVar
 
 import click
+import structlog
 
 from services.cli.environment import adopt, recall
 from services.cli.failing import telling
+from services.embedded import create_apps, living, load_settings, transports_to
 from services.session.flows import build_operating
 from services.session.flows.operate import Operating
 from services.session.flows.passwords import PasswordHasher
 from services.session.settings import Settings
-from services.session.store.people import LiveSession, Person
+from services.session.store.people import Erasure, LiveSession, Person
+from shared.auth import Caller
 from shared.clock import utc_now
 from shared.database import Database
-from shared.errors import Malformed
+from shared.errors import ConfigurationError, Malformed
+from shared.http import connect
 from shared.settings import load
+from shared.trust import Browser, TrustClient
 
+RECOVERY = "recovery"  # the service that keeps trust
 MAX_PASSWORD = 4096  # characters read, of which the rules for passwords refuse most
 
 LIKE_AN_OPTION = re.compile(r"-[A-Za-z0-9_-]{21}")  # an id: 16 random bytes in base64url
+TAKES_AN_ID = ("--end", "--revoke")  # of something else than a person
 
 T = TypeVar("T")
 
@@ -42,7 +51,9 @@ class AboutPerson(click.Command):
         ids = [
             argument
             for argument, previous in zip(args, before, strict=False)
-            if LIKE_AN_OPTION.fullmatch(argument) and previous != "--end" and "--" not in args
+            if LIKE_AN_OPTION.fullmatch(argument)
+            and previous not in TAKES_AN_ID
+            and "--" not in args
         ]
         others = [argument for argument in args if argument not in ids]
         return super().parse_args(ctx, [*others, "--", *ids] if ids else args)
@@ -77,7 +88,7 @@ def create(email: str, *, password_stdin: bool, ask: bool, verified: bool) -> No
 @telling
 def show(person: str, *, as_json: bool) -> None:
     """Show what there is to know about an account."""
-    facts = _facts(_run(lambda do: do.find(person)))
+    facts = _run(lambda do: _all_facts(do, person))
     if as_json:
         click.echo(json.dumps(facts))
         return
@@ -133,6 +144,26 @@ def sessions(person: str, *, end: str | None, end_all: bool, as_json: bool) -> N
         _list_sessions(_run(lambda do: do.sessions(person)), as_json=as_json)
 
 
+@user.command(cls=AboutPerson)
+@person_argument
+@click.option("--revoke", metavar="ID", help="Trust this browser no more.")
+@click.option("--revoke-all", is_flag=True, help="Trust none any more.")
+@json_option
+@telling
+def trust(person: str, *, revoke: str | None, revoke_all: bool, as_json: bool) -> None:
+    """List the browsers that somebody trusts, in place of a second factor, or revoke that."""
+    if revoke is not None and revoke_all:
+        raise click.UsageError("Revoke one browser, or all.")
+    if revoke is None and not revoke_all:
+        browsers = _ask_keeper(lambda do, keeper: do.trusted_browsers(person, keeper))
+        _list_browsers(browsers, as_json=as_json)
+        return
+    if _ask_keeper(lambda do, keeper: do.revoke_trust(person, keeper, revoke)):
+        click.echo("The browser is trusted no more." if revoke else "No browser is trusted now.")
+    else:
+        click.echo("There is no trusted browser.")
+
+
 @user.command("reset-mfa", cls=AboutPerson)
 @person_argument
 @yes_option
@@ -147,9 +178,20 @@ def reset_mfa(person: str, *, yes: bool) -> None:
 @user.command(cls=AboutPerson)
 @person_argument
 @yes_option
+@click.option(
+    "--without",
+    metavar="FACTOR",
+    help="Let who is deleted already count as forgotten by this factor, which is no more.",
+)
 @telling
-def delete(person: str, *, yes: bool) -> None:
+def delete(person: str, *, yes: bool, without: str | None) -> None:
     """Delete a person for good. Every service forgets them; the id is never used again."""
+    if without is not None:
+        question = f"Whatever the factor {without} holds of {{}} may be left there for ever. Go on?"
+        _confirm(person, question, yes=yes)
+        _run(lambda do: do.waive_erasure(person, without))
+        click.echo(f"Nobody waits for {without} any more.")
+        return
     _confirm(person, "Delete {} for good?", yes=yes)
     _run(lambda do: do.delete(person))
     click.echo("Deleted. The factors and the ledger will be asked until all have forgotten.")
@@ -189,12 +231,79 @@ async def _on_database(settings: Settings, work: Callable[[Operating], Awaitable
         await db.close()
 
 
+def _ask_keeper(work: Callable[[Operating, TrustClient], Awaitable[T]]) -> T:
+    """Do `work` on session's database, and with whoever keeps trust."""
+
+    async def ask(do: Operating) -> T:
+        async with _keeper(load(Settings)) as keeper:
+            return await work(do, keeper)
+
+    return _run(ask)
+
+
+@asynccontextmanager
+async def _keeper(settings: Settings) -> AsyncIterator[TrustClient]:
+    """Have the recovery service asked: in this process if it is told here where its data is.
+
+    In one process with session it listens nowhere. Where each has a machine of its own, it is
+    called, by session's right to do so.
+    """
+    try:
+        own = load_settings([RECOVERY])
+    except ConfigurationError:
+        apps = {}
+    else:
+        apps = create_apps(own)
+    with _quietly():
+        async with living(list(apps.values())):
+            transport = transports_to(apps).get(RECOVERY)
+            caller = Caller(settings.session_caller_key, utc_now)
+            http = connect(
+                settings.recovery_url, caller=caller, audience=RECOVERY, transport=transport
+            )
+            keeper = TrustClient(http)
+            try:
+                yield keeper
+            finally:
+                await keeper.close()
+
+
+@contextmanager
+def _quietly() -> Iterator[None]:
+    """Log nothing but what is wrong: what a command prints is its answer."""
+    before = structlog.get_config()
+    structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.WARNING))
+    try:
+        yield
+    finally:
+        structlog.configure(**before)
+
+
 def _password_from_stdin() -> str:
     """Return the first line of standard input. A password is no argument: others can see those."""
     line = sys.stdin.readline(MAX_PASSWORD + 2).rstrip("\r\n")
     if not line or len(line) > MAX_PASSWORD:
         raise Malformed("There is no password on standard input.")
     return line
+
+
+async def _all_facts(do: Operating, name: str) -> dict[str, object]:
+    person = await do.find(name)
+    return {**_facts(person), "to_be_forgotten": _pending(await do.erasure(person))}
+
+
+def _pending(erasure: Erasure | None) -> dict[str, object] | None:
+    """Return how far it is with forgetting somebody; None if nobody has to, or all have."""
+    if erasure is None:
+        return None
+    configured = load(Settings).factor_urls
+    return {
+        "since": _time(erasure.created_at),
+        "attempts": erasure.attempts,
+        "next_at": _time(erasure.due_at),
+        "by": list(erasure.factors),
+        "not_configured": [factor for factor in erasure.factors if factor not in configured],
+    }
 
 
 def _facts(person: Person) -> dict[str, object]:
@@ -224,7 +333,7 @@ def _facts(person: Person) -> dict[str, object]:
 
 
 def _list_sessions(sessions: list[LiveSession], *, as_json: bool) -> None:
-    facts = [
+    facts: list[dict[str, str | None]] = [
         {
             "id": session.id,
             "client": session.client,
@@ -235,13 +344,35 @@ def _list_sessions(sessions: list[LiveSession], *, as_json: bool) -> None:
         }
         for session in sessions
     ]
+    _list(facts, "There is no session.", as_json=as_json)
+
+
+def _list_browsers(browsers: list[Browser], *, as_json: bool) -> None:
+    facts: list[dict[str, str | None]] = [
+        {
+            "id": browser.id,
+            "name": browser.name,
+            "created_at": _time(_moment(browser.created_at)),
+            "last_used_at": _time(_moment(browser.last_used_at)),
+            "expires_at": _time(_moment(browser.expires_at)),
+        }
+        for browser in browsers
+    ]
+    _list(facts, "There is no trusted browser.", as_json=as_json)
+
+
+def _list(facts: list[dict[str, str | None]], none: str, *, as_json: bool) -> None:
     if as_json:
         click.echo(json.dumps(facts))
     elif not facts:
-        click.echo("There is no session.")
+        click.echo(none)
     else:
-        for session in facts:
-            click.echo("  ".join(_plain(value) for value in session.values()))
+        for line in facts:
+            click.echo("  ".join(_plain(value) for value in line.values()))
+
+
+def _moment(seconds: float | None) -> datetime | None:
+    return None if seconds is None else datetime.fromtimestamp(seconds, UTC)
 
 
 def _time(moment: datetime | None) -> str | None:

@@ -44,7 +44,7 @@ class EmailVerificationFailed(Event):
 
 @dataclass(frozen=True, kw_only=True)
 class LoginStarted(Event):
-    """The first proof of a login was right, and a stage is still to be passed."""
+    """A proof of a login was right, and a stage is still to be passed."""
 
     type: ClassVar[str] = "mfa.session.login_started"
     method: str
@@ -69,11 +69,15 @@ class LoginLimited(Event):
 
 @dataclass(frozen=True, kw_only=True)
 class LoggedIn(Event):
-    """A login was completed. `amr` as in RFC 8176, `aal` the assurance level."""
+    """A login was completed. `amr` as in RFC 8176, `aal` the assurance level.
+
+    A trusted browser that stood in for the second factor is named, and is no proof.
+    """
 
     type: ClassVar[str] = "mfa.session.logged_in"
     amr: list[str]
     aal: int
+    trusted_browser: str | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -186,6 +190,16 @@ class AuthenticatorRemoved(Event):
 
 
 @dataclass(frozen=True, kw_only=True)
+class AuthenticatorReplaced(Event):
+    """An authenticator counts from now on, in place of others of its kind, if there were any."""
+
+    type: ClassVar[str] = "mfa.session.authenticator_replaced"
+    factor: str
+    authenticator_id: str
+    replaced: list[str]
+
+
+@dataclass(frozen=True, kw_only=True)
 class ActivationAbandoned(Event):
     """A factor made an authenticator which never came to count."""
 
@@ -261,6 +275,15 @@ class UserSessionsEnded(Event):
 
 
 @dataclass(frozen=True, kw_only=True)
+class UserTrustRevoked(Event):
+    """Trust in browsers was taken back for somebody: in the one that is named, or in all."""
+
+    type: ClassVar[str] = "mfa.session.user_trust_revoked"
+    by: str
+    browser_id: str | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
 class SecondFactorReset(Event):
     """All authenticators of an account were taken away: a password will do until there is one."""
 
@@ -278,7 +301,19 @@ class UserDeleted(Event):
 
 
 @dataclass(frozen=True, kw_only=True)
+class UserErasureWaived(Event):
+    """Somebody who was deleted counts as forgotten by a factor that has not confirmed it."""
+
+    type: ClassVar[str] = "mfa.session.user_erasure_waived"
+    by: str
+    factor: str
+
+
+@dataclass(frozen=True, kw_only=True)
 class UserErased(Event):
-    """Every factor and the ledger have confirmed that they have forgotten somebody."""
+    """Every factor and the ledger have confirmed that they have forgotten somebody.
+
+    But for the factors that an operator has waived.
+    """
 
     type: ClassVar[str] = "mfa.session.user_erased"

@@ -3,14 +3,25 @@
 from collections.abc import AsyncIterator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import replace
+from typing import Any
 
 import httpx
 from fastapi import FastAPI
 
-from services.session.api import account, auth, config, edge, envelope, person, sessions
+from services.session.api import (
+    account,
+    auth,
+    config,
+    edge,
+    envelope,
+    person,
+    sessions,
+    trusted_browsers,
+)
 from services.session.api.browser import Cookie
 from services.session.api.headers import TransportSecurity
 from services.session.api.hosts import default_hosts
+from services.session.domain.factors import RECOVERY_CODES, TOTP
 from services.session.domain.sessions import Client
 from services.session.flows import PasswordHasher, build_flows
 from services.session.pages import inbox
@@ -22,6 +33,9 @@ from shared.database import Database
 from shared.factor import FactorClient
 from shared.http import Check, closing, connect, create_service
 from shared.settings import load
+from shared.trust import TrustClient
+
+RECOVERY = "recovery"  # the service that keeps trust
 
 
 def create_app(
@@ -31,7 +45,7 @@ def create_app(
 ) -> FastAPI:
     """Return the service; its readiness checks are in `app.state.checks`.
 
-    `factor_transports` stand in for the network, by factor, where factors run in this process.
+    `factor_transports` stand in for the network, by service, where factors run in this process.
     """
     settings = settings or load(Settings)
     db = Database(
@@ -42,6 +56,7 @@ def create_app(
     )
     hasher = PasswordHasher(queue=settings.password_hash_queue)
     factors = _factors(settings, clock, factor_transports or {})
+    keeper = _keeper(settings, clock, factor_transports or {})
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
@@ -49,6 +64,8 @@ def create_app(
             stack.callback(hasher.close)
             for factor in factors.values():
                 stack.push_async_callback(factor.close)
+            if keeper is not None:
+                stack.push_async_callback(keeper.close)
             await stack.enter_async_context(closing(db)(app))
             yield
 
@@ -69,6 +86,7 @@ def create_app(
         clock=clock,
         policy=settings.policy,
         hasher=hasher,
+        keeper=keeper,
     )
     resources = [
         config.routes_for(_configured(settings)),
@@ -77,8 +95,12 @@ def create_app(
         person.routes,
         sessions.routes,
     ]
-    if "totp" in factors:
+    if TOTP in settings.mfa_supported_types:
         resources.append(account.totp_routes)
+    if RECOVERY_CODES in settings.mfa_supported_types:
+        resources.append(account.recovery_codes_routes)
+    if keeper is not None:
+        resources += [auth.trust_routes, trusted_browsers.routes]
     edge.mount(app, resources, flows, edge_settings(settings))
     if settings.countersign_development and settings.smtp_url is None:
         inbox.add(app, settings.inbox)
@@ -97,6 +119,7 @@ def edge_settings(settings: Settings) -> edge.EdgeSettings:
         cors_origins=settings.cors_allowed_origins,
         session_cookie=_session_cookie(settings, https=https),
         csrf_cookie=_cookie(settings, "csrf", https=https),
+        trust_cookie=_trust_cookie(settings, https=https),
         csrf_header=settings.csrf_header_name.removeprefix("HTTP_").replace("_", "-").lower(),
         trusted_proxy_count=settings.allauth_trusted_proxy_count,
         client_ip_header=settings.allauth_trusted_client_ip_header,
@@ -113,15 +136,32 @@ def _session_cookie(settings: Settings, *, https: bool) -> Cookie:
     return replace(cookie, age=None) if settings.account_session_remember is False else cookie
 
 
+def _trust_cookie(settings: Settings, *, https: bool) -> Cookie | None:
+    """Return the cookie of trust; what is not said of it is as with the session cookie."""
+    if not settings.mfa_trust_enabled:
+        return None
+    own = _cookie_settings(settings, "mfa_trust")
+    like = _cookie_settings(settings, "session")
+    chosen = {name: like[name] if value is None else value for name, value in own.items()}
+    return _made(chosen, https=https)
+
+
 def _cookie(settings: Settings, name: str, *, https: bool) -> Cookie:
     """Return the cookie whose settings begin with `name`."""
-    own = {
+    return _made(_cookie_settings(settings, name), https=https)
+
+
+def _cookie_settings(settings: Settings, name: str) -> dict[str, Any]:
+    return {
         field.removeprefix(f"{name}_cookie_"): getattr(settings, field)
         for field in type(settings).model_fields
         if field.startswith(f"{name}_cookie_")
     }
-    secure = own.pop("secure")
-    return Cookie(secure=https if secure is None else secure, **own)
+
+
+def _made(own: Mapping[str, Any], *, https: bool) -> Cookie:
+    secure = https if own["secure"] is None else own["secure"]
+    return Cookie(**{**own, "secure": secure})
 
 
 def _factors(
@@ -134,6 +174,19 @@ def _factors(
         )
         for name, url in settings.factor_urls.items()
     }
+
+
+def _keeper(
+    settings: Settings, clock: Clock, transports: Mapping[str, httpx.AsyncBaseTransport]
+) -> TrustClient | None:
+    """Return who knows which browsers are trusted, or None if none is to be."""
+    if not settings.mfa_trust_enabled:
+        return None
+    caller = Caller(settings.session_caller_key, clock)
+    transport = transports.get(RECOVERY)
+    return TrustClient(
+        connect(settings.recovery_url, caller=caller, audience=RECOVERY, transport=transport)
+    )
 
 
 def _configured(settings: Settings) -> config.Configured:

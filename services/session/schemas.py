@@ -65,6 +65,7 @@ class Flow(Answer):
         "signup",
         "verify_email",
         "mfa_authenticate",
+        "mfa_trust",
         "reauthenticate",
         "mfa_reauthenticate",
     ]
@@ -181,12 +182,24 @@ class Configured(Answer):
     data: Configuration
 
 
+CODES_ALONE = "Of recovery codes alone."
+
+
 class Authenticator(Answer):
     """Something that a second factor is proved with. Times: seconds since 1970."""
 
     type: str
     created_at: float
     last_used_at: float | None
+    total_code_count: int = Field(default=0, description=CODES_ALONE)
+    unused_code_count: int = Field(default=0, description=CODES_ALONE)
+    recovery_codes_low: bool = Field(
+        default=False, description=f"{CODES_ALONE} Whether it is time for new ones."
+    )
+    is_confirmed: Literal[False] = Field(
+        default=False,
+        description=f"{CODES_ALONE} Only there while one has to be used before they count.",
+    )
 
 
 class Authenticators(Answer):
@@ -214,11 +227,69 @@ class Sessions(Answer):
     data: list[Session]
 
 
+class TrustedBrowser(Answer):
+    """A browser in which a password is enough. Times: seconds since 1970."""
+
+    id: str
+    name: str
+    created_at: float
+    last_used_at: float | None
+    expires_at: float
+    is_current: bool
+
+
+class TrustedBrowsers(Answer):
+    """The browsers that the person trusts, the newest first."""
+
+    status: Literal[200]
+    data: list[TrustedBrowser]
+
+
 class Enrolled(Answer):
     """The authenticator."""
 
     status: Literal[200]
     data: Authenticator
+
+
+class AlongWithIt(Answer):
+    """What else there is from now on."""
+
+    recovery_codes_generated: bool
+
+
+class Activated(Answer):
+    """The new authenticator."""
+
+    status: Literal[200]
+    data: Authenticator
+    meta: AlongWithIt
+
+
+class CodeSet(Authenticator):
+    """A set of recovery codes."""
+
+    unused_codes: list[str] = Field(default=[], description="Left out if they may not be seen.")
+
+
+class CodeSheet(Answer):
+    """The same codes, to be downloaded and printed."""
+
+    recovery_codes_text: str
+
+
+class RecoveryCodes(Answer):
+    """The recovery codes; `meta` is there if they may be seen."""
+
+    status: Literal[200]
+    data: CodeSet
+    meta: CodeSheet = Field(default=..., description="Left out if they may not be seen.")
+
+
+class Absent(Answer):
+    """There is nothing of the kind."""
+
+    status: Literal[404]
 
 
 class TotpOffer(Answer):

@@ -21,11 +21,20 @@ from pydantic import (
 )
 
 from services.session.api.browser import origin_of
+from services.session.domain.factors import RECOVERY_CODES, TOTP, TYPES, service_of
 from services.session.domain.hosts import is_loopback
-from services.session.domain.limits import ACCOUNT_RATES, MFA_RATES, Limits, Rate, check_rates
+from services.session.domain.limits import (
+    ABSENT,
+    ACCOUNT_RATES,
+    MFA_RATES,
+    Limits,
+    Rate,
+    check_rates,
+)
 from services.session.domain.password_settings import DEFAULT_VALIDATORS, parse_validators
 from services.session.domain.passwords import MIN_LENGTH, PasswordRules
 from services.session.flows import PasswordPolicy, Policy, Reauthentication, Tracking
+from services.session.gateway.common_passwords import common_passwords
 from services.session.gateway.postbox import smtp_problems
 from services.session.gateway.templates import template_problems
 from shared.settings import (
@@ -41,7 +50,7 @@ from shared.settings import (
 
 LOGIN_METHODS = frozenset({"email"})
 SIGNUP_FIELDS = ("email*", "password1*")
-FACTORS = ("totp",)
+SUPPORTED_TYPES = (RECOVERY_CODES, TOTP)
 CLIENTS = frozenset({"app", "browser"})
 
 NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")  # a token (RFC 9110 section 5.6.2)
@@ -81,6 +90,8 @@ def _rates_over(defaults: Mapping[str, str]) -> PlainValidator:
             value = dict.fromkeys(defaults)
         if not isinstance(value, Mapping):
             raise ValueError("must be a JSON object, or false")  # noqa: TRY004 - pydantic's kind
+        if absent := sorted(value.keys() & ABSENT):
+            raise ValueError(f"has {', '.join(absent)}, for which there is nothing to limit yet")
         if unknown := sorted(value.keys() - defaults.keys()):
             raise ValueError(f"has {', '.join(unknown)}, of {', '.join(defaults)} that there are")
         texts = {**defaults, **value}
@@ -138,6 +149,11 @@ class Settings(ServiceSettings):
     totp_url: HttpUrl = Field(
         default="http://127.0.0.1:8001",
         description="Where the TOTP service answers. Not used where it runs in the same process.",
+    )
+    recovery_url: HttpUrl = Field(
+        default="http://127.0.0.1:8002",
+        description="Where the recovery service answers, for recovery codes and trust in browsers. "
+        "Not used where it runs in the same process.",
     )
     audit_url: HttpUrl = Field(
         default="http://127.0.0.1:8003",
@@ -208,7 +224,7 @@ class Settings(ServiceSettings):
         validate_default=True,
         description="The rules for new passwords, as JSON: a list of "
         '`{"NAME": "django.contrib.auth.password_validation.<Class>", "OPTIONS": {}}` of Django\'s '
-        "four. `CommonPasswordValidator` goes by rules, not by a list; similarity is to the "
+        "four. `CommonPasswordValidator` has a list of its own; similarity is to the "
         "address. What is not listed is not asked for.",
         json_schema_extra={"allauth": "none (Django's); its template for projects lists the four"},
     )
@@ -236,7 +252,8 @@ class Settings(ServiceSettings):
         validate_default=True,
         description="How often what may be done, as JSON over the defaults: "
         '`{"login": "30/m/ip", "login_failed": "10/m/ip,5/5m/key"}`. A rate is '
-        "`<amount>/<duration>/<per ip, user or key>`; `null` switches one off, `false` all.",
+        "`<amount>/<duration>/<per ip, user or key>`; `null` switches one off, `false` all. Mails "
+        "that anybody can cause are limited besides to 5 in 5 minutes and 20 in a day per address.",
         json_schema_extra={"allauth": "the same, of actions that there are here"},
     )
     mfa_rate_limits: MfaRates = Field(
@@ -263,9 +280,16 @@ class Settings(ServiceSettings):
         "and a password does not do. Whoever loses all of theirs then needs an operator.",
     )
     mfa_supported_types: CommaList = Field(
-        default=FACTORS,
-        description="The factors that are offered: `totp`.",
+        default=SUPPORTED_TYPES,
+        description="The kinds of authenticators that are offered: `totp`, and `recovery_codes` to "
+        "log in with when the others are lost.",
         json_schema_extra={"allauth": "recovery_codes, totp"},
+    )
+    mfa_trust_enabled: bool = Field(
+        default=False,
+        description="Whether people may trust a browser after a second factor: later logins in it "
+        "take none. For `browser` clients, by the recovery service.",
+        json_schema_extra={"allauth": "False"},
     )
     headless_clients: CommaSet = Field(
         default=CLIENTS,
@@ -424,6 +448,45 @@ class Settings(ServiceSettings):
         json_schema_extra={"allauth": "csrftoken (Django's)"},
     )
 
+    mfa_trust_cookie_age: Duration = Field(
+        default=timedelta(days=14),
+        ge=timedelta(minutes=1),
+        le=timedelta(days=30),
+        description="How long a browser is trusted, whether it is used or not. At most 30 days.",
+        json_schema_extra={"allauth": "14d"},
+    )
+    mfa_trust_cookie_domain: str | None = Field(
+        default=None,
+        description="Domain of the cookie by which trusted browsers are known. Unset: that of the "
+        "session cookie.",
+        json_schema_extra={"allauth": "SESSION_COOKIE_DOMAIN"},
+    )
+    mfa_trust_cookie_path: str | None = Field(
+        default=None,
+        description="Path of that cookie. Unset: that of the session cookie.",
+        json_schema_extra={"allauth": "SESSION_COOKIE_PATH"},
+    )
+    mfa_trust_cookie_secure: bool | None = Field(
+        default=None,
+        description="Whether it is sent by https only. Unset: as the session cookie.",
+        json_schema_extra={"allauth": "SESSION_COOKIE_SECURE"},
+    )
+    mfa_trust_cookie_httponly: bool | None = Field(
+        default=None,
+        description="Whether scripts may not read it. Unset: as the session cookie.",
+        json_schema_extra={"allauth": "SESSION_COOKIE_HTTPONLY"},
+    )
+    mfa_trust_cookie_samesite: SameSite | None = Field(
+        default=None,
+        description="`lax`, `strict` or `none`. Unset: as the session cookie.",
+        json_schema_extra={"allauth": "SESSION_COOKIE_SAMESITE"},
+    )
+    mfa_trust_cookie_name: Name = Field(
+        default="mfa_trusted",
+        description="The cookie by which trusted browsers are known.",
+        json_schema_extra={"allauth": "mfa_trusted"},
+    )
+
     @field_validator("public_url")
     @classmethod
     def _private_in_development(cls, value: str, info: ValidationInfo) -> str:
@@ -478,14 +541,14 @@ class Settings(ServiceSettings):
             raise ValueError(f"has {', '.join(unknown)}, which is not scheme://host[:port]")
         return value
 
-    @field_validator("session_cookie_samesite", "csrf_cookie_samesite")
+    @field_validator("session_cookie_samesite", "csrf_cookie_samesite", "mfa_trust_cookie_samesite")
     @classmethod
-    def _kept_by_browsers(cls, value: SameSite, info: ValidationInfo) -> SameSite:
+    def _kept_by_browsers(cls, value: SameSite | None, info: ValidationInfo) -> SameSite | None:
         if value == "none" and not _is_secure(info):
             raise ValueError("can be `none` for secure cookies alone, or browsers refuse them")
         return value
 
-    @field_validator("session_cookie_name", "csrf_cookie_name")
+    @field_validator("session_cookie_name", "csrf_cookie_name", "mfa_trust_cookie_name")
     @classmethod
     def _keeps_its_promise(cls, value: str, info: ValidationInfo) -> str:
         """Browsers refuse a cookie that is not what its prefix says (RFC 6265bis 4.1.3)."""
@@ -523,8 +586,8 @@ class Settings(ServiceSettings):
     @field_validator("mfa_supported_types")
     @classmethod
     def _known_factors(cls, value: tuple[str, ...]) -> tuple[str, ...]:
-        if unknown := sorted(set(value) - set(FACTORS)):
-            raise ValueError(f"has {', '.join(unknown)}, of {', '.join(FACTORS)} that there are")
+        if unknown := sorted(set(value) - set(TYPES)):
+            raise ValueError(f"has {', '.join(unknown)}, of {', '.join(TYPES)} that there are")
         return value
 
     @field_validator("headless_clients")
@@ -548,6 +611,8 @@ class Settings(ServiceSettings):
             ),
             limits=Limits(account=self.account_rate_limits, mfa=self.mfa_rate_limits),
             notifications=self.account_email_notifications,
+            authenticators=self.mfa_supported_types,
+            site=urlsplit(self.public_url).hostname or self.public_url,
         )
 
     @property
@@ -562,7 +627,11 @@ class Settings(ServiceSettings):
     @property
     def _password_rules(self) -> PasswordRules:
         rules = self.auth_password_validators
-        return replace(rules, min_length=max(rules.min_length, self.account_password_min_length))
+        return replace(
+            rules,
+            min_length=max(rules.min_length, self.account_password_min_length),
+            common=common_passwords() if rules.refuse_common else frozenset(),
+        )
 
     @property
     def inbox(self) -> Path:
@@ -571,9 +640,12 @@ class Settings(ServiceSettings):
 
     @property
     def factor_urls(self) -> Mapping[str, str]:
-        """The address of each factor that is offered."""
-        urls = {"totp": self.totp_url}
-        return {name: urls[name] for name in self.mfa_supported_types}
+        """The address of each factor that is needed, by the name of its service."""
+        urls = {"totp": self.totp_url, "recovery": self.recovery_url}
+        needed = {service_of(kind) for kind in self.mfa_supported_types}
+        if self.mfa_trust_enabled:
+            needed.add("recovery")
+        return {service: url for service, url in urls.items() if service in needed}
 
 
 def _is_secure(info: ValidationInfo) -> bool:
@@ -585,6 +657,12 @@ def _is_secure(info: ValidationInfo) -> bool:
 
 
 def _of_cookie(info: ValidationInfo, what: str) -> object:
-    """Return another setting of the cookie that a validator looks at."""
-    kind = str(info.field_name).partition("_")[0]
-    return info.data.get(f"{kind}_cookie_{what}")
+    """Return another setting of the cookie that a validator looks at.
+
+    What is not said of the cookie of trust is as with the session cookie.
+    """
+    kind = str(info.field_name).partition("_cookie_")[0]
+    value = info.data.get(f"{kind}_cookie_{what}")
+    if value is None and kind == "mfa_trust":
+        return info.data.get(f"session_cookie_{what}")
+    return value

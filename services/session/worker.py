@@ -6,7 +6,7 @@ from datetime import timedelta
 import httpx
 from celery import Celery
 
-from services.session.flows import build_erasing, build_mails, build_sweeps
+from services.session.flows import build_erasing, build_mails, build_measuring, build_sweeps
 from services.session.flows.delivery import Delivery
 from services.session.gateway.ledger import TIMEOUT, LedgerClient
 from services.session.gateway.postbox import postbox_for
@@ -37,7 +37,7 @@ def register(
 ) -> None:
     """Add this service's mailer, relay and sweeps to the worker of `app`.
 
-    `factor_transports` stand in for the network, by factor, where factors run in this process.
+    `factor_transports` stand in for the network, by service, where factors run in this process.
     """
     url = settings.broker_url.get_secret_value()
     db = Database(
@@ -51,6 +51,7 @@ def register(
     work.holds(db)
     work.needs(Check("session database", db.ping), Check("broker", reachable(url)))
     work.forever(relay.run, "session relay")
+    work.forever(build_measuring(db, clock).run, "session gauges")
     work.every(LOOK_FOR_MAIL, create_delivery(settings, db, clock).deliver_due, "session mail")
     factors = _factors(work, settings, clock, factor_transports or {})
     sweeps = build_sweeps(

@@ -160,6 +160,7 @@ def test_keys_that_fit_raise_no_word(
         ("callers", "SESSION_CALLER_KEY"),
         ("events", "SESSION_EVENT_KEY"),
         ("events", "TOTP_EVENT_KEY"),
+        ("events", "RECOVERY_EVENT_KEY"),
     ],
 )
 def test_a_key_that_nobody_would_accept_is_told(
@@ -313,3 +314,33 @@ def test_a_proxy_that_hides_who_calls_is_told(
     settings = loaded(monkeypatch, variables | {"COUNTERSIGN_DEVELOPMENT": "false"} | told)
 
     assert bool(list(doctor.hidden_clients(settings))) is hidden
+
+
+@pytest.mark.parametrize(
+    ("rates", "words"),
+    [
+        ("false", ["every limit off"]),
+        ('{"login_failed": null}', ["no login_failed"]),
+        ('{"login": null, "signup": false}', []),
+        ('{"login_failed": "1000/s/ip"}', []),
+        ("{}", []),
+    ],
+)
+def test_limits_that_are_off_are_told(
+    variables: dict[str, str], monkeypatch: pytest.MonkeyPatch, rates: str, words: list[str]
+) -> None:
+    """L1: somebody may have switched them off for a test of load, and forgotten it."""
+    settings = loaded(monkeypatch, variables | {"ACCOUNT_RATE_LIMITS": rates})
+
+    found = list(doctor.unbounded_guesses(settings))
+
+    assert len(found) == len(words)
+    assert all(word in problem for word, problem in zip(words, found, strict=True))
+    assert not list(doctor.unbounded_guesses({}))
+
+
+def test_limits_that_are_off_are_among_what_is_wrong(variables: dict[str, str]) -> None:
+    examined = run("doctor", **variables, ACCOUNT_RATE_LIMITS="false")
+
+    assert "- ACCOUNT_RATE_LIMITS switches every limit off" in examined.stdout
+    assert examined.exit_code == 1

@@ -3,9 +3,11 @@
 import asyncio
 import json
 import os
+import sqlite3
 import subprocess
 import sys
 from collections.abc import Sequence
+from contextlib import closing
 from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
@@ -19,19 +21,26 @@ from services.cli import countersign
 from services.cli.environment import KEY_FILES
 from services.cli.failing import EX_CONFIG
 from services.cli.keys import make
+from services.embedded import create_apps, living, load_settings, transports_to
 from services.session.domain.mails import MailKind
 from services.session.flows import build_mails
+from services.session.settings import Settings
 from services.session.store.tables import outbox
+from shared.auth import Caller
 from shared.cipher import KeyRing
 from shared.clock import utc_now
 from shared.database import Database, Statement
+from shared.http import connect
 from shared.migrations import migrate
+from shared.settings import load
+from shared.trust import TrustClient
 from tests.cli.running import run
 from tests.journeys.suite import in_process
 from tests.suites import PATIENCE, ROOT
 
 ADA = "ada@example.org"
 PASSWORD = "correct-horse-9"
+FIREFOX = "Mozilla/5.0 (X11; Linux x86_64; rv:140.0) Gecko/20100101 Firefox/140.0"
 
 _TYPES = Statement(select(outbox.c.type).order_by(outbox.c.seq))
 _LEASE = timedelta(minutes=1)
@@ -91,11 +100,14 @@ def desk(tmp_path: Path) -> Desk:
     """A desk with a database that has its tables, and nobody in it."""
     make(tmp_path / "keys")
     url = f"sqlite:///{tmp_path / 'session.db'}"
+    recovery_url = f"sqlite:///{tmp_path / 'recovery.db'}"
     migrate(url, "services.session.migrations")
+    migrate(recovery_url, "services.recovery.migrations")
     return Desk(
         variables={
             "VAR_DIR": str(tmp_path),
             "SESSION_DATABASE_URL": url,
+            "RECOVERY_DATABASE_URL": recovery_url,
             "BROKER_URL": "redis://127.0.0.1:1/0",
             "SMTP_URL": "smtp://127.0.0.1:1",
             **{f"{name}_FILE": str(tmp_path / "keys" / path) for name, path in KEY_FILES.items()},
@@ -242,6 +254,36 @@ def test_who_is_deleted_is_a_tombstone_and_the_address_is_free(desk: Desk) -> No
     assert desk.told()[1] == MailKind.ACCOUNT_DELETED
 
 
+def test_a_factor_that_is_no_more_is_shown_and_waived(desk: Desk) -> None:
+    user_id = create(desk)
+    assert desk.show(user_id)["to_be_forgotten"] is None
+    with closing(sqlite3.connect(desk.url.removeprefix("sqlite:///"))) as database:
+        for factor in ("smoke_signals", "totp"):
+            database.execute("INSERT INTO keepers VALUES (?, ?)", (user_id, factor))
+        database.commit()
+    waive = ("delete", user_id, "--without", "smoke_signals")
+    too_early = desk.user(*waive, "--yes")
+    assert (too_early.exit_code, "is not deleted" in too_early.output) == (1, True)
+    assert desk.user("delete", ADA, "--yes").exit_code == 0
+
+    waiting = desk.show(user_id)["to_be_forgotten"]
+    declined = desk.user(*waive, typed="n\n")
+    confirmed = desk.user(*waive, typed="y\n")
+
+    assert isinstance(waiting, dict)
+    assert (waiting["by"], waiting["not_configured"]) == (
+        ["smoke_signals", "totp"],
+        ["smoke_signals"],
+    )
+    assert (declined.exit_code, confirmed.exit_code) == (1, 0)
+    assert user_id in declined.output
+    assert desk.events()[-1] == "user_erasure_waived"
+    left = desk.show(user_id)["to_be_forgotten"]
+    assert isinstance(left, dict)
+    assert (left["by"], left["not_configured"]) == (["totp"], [])
+    assert desk.user(*waive, "--yes").exit_code == 1
+
+
 def test_what_is_shown_is_for_people(desk: Desk) -> None:
     create(desk)
 
@@ -330,3 +372,72 @@ def _apart(variables: dict[str, str], *arguments: str) -> subprocess.CompletedPr
         check=False,
         timeout=PATIENCE,
     )
+
+
+# Trust in browsers
+
+
+def test_the_browsers_that_somebody_trusts_are_listed_and_revoked(desk: Desk) -> None:
+    """K7: in this process, where recovery's settings are."""
+    user_id = create(desk)
+    older, newer = (asyncio.run(trust_a_browser(desk, user_id)) for _ in range(2))
+
+    listed = json.loads(desk.user("trust", ADA, "--json").stdout)
+    assert sorted(browser["id"] for browser in listed) == sorted([older, newer])
+    assert {browser["name"] for browser in listed} == {"Firefox on Linux"}
+    assert listed[0].keys() == {"id", "name", "created_at", "last_used_at", "expires_at"}
+    one = desk.user("trust", user_id, "--revoke", older)
+    assert (one.exit_code, one.stdout) == (0, "The browser is trusted no more.\n")
+    assert newer in desk.user("trust", ADA).stdout
+    rest = desk.user("trust", ADA, "--revoke-all")
+    assert (rest.exit_code, rest.stdout) == (0, "No browser is trusted now.\n")
+    none = desk.user("trust", ADA, "--revoke-all")
+    assert (none.exit_code, none.stdout) == (0, "There is no trusted browser.\n")
+    assert desk.user("trust", ADA).stdout == "There is no trusted browser.\n"
+
+    assert desk.events() == ["user_created", "user_trust_revoked", "user_trust_revoked"]
+    assert desk.told()[1:] == [MailKind.TRUST_REVOKED, MailKind.TRUST_REVOKED]
+
+
+def test_only_browsers_of_that_person_are_revoked(desk: Desk) -> None:
+    """K7."""
+    user_id = create(desk)
+    asyncio.run(trust_a_browser(desk, "somebody"))
+    own = asyncio.run(trust_a_browser(desk, user_id))
+
+    for wrong in ("b" * 22, "not an id", "somebody"):
+        ended = desk.user("trust", ADA, "--revoke", wrong)
+        assert ended.exit_code == 1
+        assert f"trusts no browser {wrong}" in ended.output
+    assert desk.user("trust", ADA, "--revoke", own, "--revoke-all").exit_code == 2
+    assert desk.user("trust", "nobody@example.org").exit_code == 1
+    assert len(json.loads(desk.user("trust", ADA, "--json").stdout)) == 1
+
+
+def test_without_recovery_here_it_is_called(desk: Desk) -> None:
+    create(desk)
+    del desk.variables["RECOVERY_DATABASE_URL"]
+    ended = desk.user("trust", ADA)
+
+    assert ended.exit_code == 1
+    assert "recovery" in ended.output
+    assert desk.told()[1:] == []
+
+
+async def trust_a_browser(desk: Desk, user_id: str) -> str:
+    """Have a browser trusted, as session does, and return its id."""
+    with patch.dict(os.environ, desk.variables, clear=True):
+        apps = create_apps(load_settings(["recovery"]))
+        key = load(Settings).session_caller_key
+    async with living(list(apps.values())):
+        keeper = TrustClient(
+            connect(
+                "http://recovery",
+                caller=Caller(key, utc_now),
+                audience="recovery",
+                transport=transports_to(apps)["recovery"],
+            )
+        )
+        trusted = await keeper.trust(user_id, factor_epoch=0, tokens=[], user_agent=FIREFOX)
+        await keeper.close()
+    return trusted.browser_id

@@ -7,6 +7,7 @@ from tests.journeys.client import Answer, Client
 from tests.journeys.suite import Suite
 
 TOTP = "account/authenticators/totp"
+CODES = "account/authenticators/recovery-codes"
 
 
 @dataclass(kw_only=True)
@@ -69,6 +70,24 @@ class Person:
         enrolled = await self.client.post(TOTP, {"code": code})
         assert enrolled.status == 200
         return enrolled
+
+    async def give_second_factor(self, *, trusts: bool) -> Answer:
+        """Give the code that is owed, and say whether the browser is trusted if that is asked."""
+        return await self.give_code(await self.fresh_code(), trusts=trusts)
+
+    async def give_code(self, code: str, *, trusts: bool = False) -> Answer:
+        """Give `code` as second factor, and say whether the browser is trusted if that is asked."""
+        answer = await self.client.post("auth/2fa/authenticate", {"code": code})
+        if answer.status == 401 and answer.pending == ["mfa_trust"]:
+            return await self.client.post("auth/2fa/trust", {"trust": trusts})
+        return answer
+
+    async def codes(self) -> list[str]:
+        """Return the unused recovery codes; the session has to be reauthenticated."""
+        shown = await self.client.get(CODES)
+        assert shown.status == 200
+        codes: list[str] = shown.body["data"]["unused_codes"]
+        return codes
 
     async def fresh_code(self) -> str:
         """Return a code that was not used."""

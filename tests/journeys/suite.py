@@ -19,6 +19,7 @@ from fastapi import FastAPI
 from services.cli.environment import KEY_FILES
 from services.cli.keys import make
 from services.embedded import create_apps, living
+from services.recovery.settings import Settings as RecoverySettings
 from services.session.settings import Settings as SessionSettings
 from services.session.worker import create_delivery
 from services.totp.settings import Settings as TotpSettings
@@ -61,7 +62,7 @@ class Hands:
 
 @dataclass(kw_only=True)
 class InProcess:
-    """session and totp in this process, on databases of their own, with no network between."""
+    """session and the factors in this process, on databases of their own, with no network."""
 
     apps: Mapping[str, FastAPI]
     settings: SessionSettings
@@ -93,7 +94,7 @@ class InProcess:
 async def in_process(directory: Path, **changes: Any) -> AsyncIterator[InProcess]:
     """Make databases, keys and apps under `directory`, and run them until the end.
 
-    `changes` are settings of session that differ from those of development.
+    `changes` are settings of session and recovery that differ from their defaults.
     """
     make(directory / "keys")  # and with it the directory
     keys = {
@@ -106,14 +107,17 @@ async def in_process(directory: Path, **changes: Any) -> AsyncIterator[InProcess
         "session_database_url": f"sqlite:///{directory / 'session.db'}",
         "totp_database_url": f"sqlite:///{directory / 'totp.db'}",
         "totp_url": "http://totp",
+        "recovery_database_url": f"sqlite:///{directory / 'recovery.db'}",
+        "recovery_url": "http://recovery",
         "public_url": ORIGIN,
         "var_dir": directory,
     }
     session, totp = SessionSettings(**(common | changes)), TotpSettings(**common)
-    for service in ("session", "totp"):
+    recovery = RecoverySettings(**(common | changes))
+    for service in ("session", "totp", "recovery"):
         (directory / f"{service}.db").write_bytes(_empty_database(service))
     clock = Hands()
-    apps = create_apps({"totp": totp, "session": session}, clock)
+    apps = create_apps({"totp": totp, "recovery": recovery, "session": session}, clock)
     database = Database(
         session.session_database_url.get_secret_value(), source="session", clock=clock
     )

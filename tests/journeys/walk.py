@@ -1,6 +1,7 @@
 """The journey that the whole suite exists for, from sign-up to a login without TOTP again."""
 
-from tests.journeys.person import TOTP, Person
+from tests.journeys.client import Answer
+from tests.journeys.person import CODES, TOTP, Person
 
 
 async def walk(person: Person) -> None:
@@ -10,6 +11,7 @@ async def walk(person: Person) -> None:
     await _change_the_password(person)
     await _end_a_session(person)
     await _turn_on_totp(person)
+    await _log_in_with_a_recovery_code(person)
     await _log_in_with_totp(person)
     await _turn_off_totp(person)
 
@@ -91,8 +93,31 @@ async def _turn_on_totp(person: Person) -> None:
     assert (wrong.status, wrong.codes, wrong.params) == (400, ["incorrect_code"], ["code"])
     enrolled = await person.turn_on_totp()
     assert enrolled.body["data"]["type"] == "totp"
+    assert enrolled.meta["recovery_codes_generated"] is True
     assert (await client.get(TOTP)).body["data"] == enrolled.body["data"]
-    assert (await client.get("account/authenticators")).body["data"] == [enrolled.body["data"]]
+    totp, codes = (await client.get("account/authenticators")).body["data"]
+    assert totp == enrolled.body["data"]
+    assert (codes["type"], codes["unused_code_count"]) == ("recovery_codes", 10)
+
+
+async def _log_in_with_a_recovery_code(person: Person) -> None:
+    client = person.client
+    first = await person.codes()
+    renewed = await client.post(CODES)
+    codes = renewed.body["data"]["unused_codes"]
+    assert (renewed.status, len({*first, *codes})) == (200, 20)
+    assert await person.codes() == codes
+    await person.log_out()
+    assert (await person.log_in()).pending == ["mfa_authenticate"]
+    old = await client.post("auth/2fa/authenticate", {"code": first[0]})
+    assert (old.status, old.codes) == (400, ["incorrect_code"])
+    session = await person.give_code(codes[0])
+    assert (session.status, session.methods) == (200, ["password", "mfa"])
+    assert session.body["data"]["methods"][-1]["type"] == "recovery_codes"
+    again = await client.post("auth/2fa/reauthenticate", {"code": codes[0]})
+    assert (again.status, again.codes) == (400, ["incorrect_code"])
+    assert (await client.post("auth/2fa/reauthenticate", {"code": codes[1]})).status == 200
+    assert await person.codes() == codes[2:]
 
 
 async def _log_in_with_totp(person: Person) -> None:
@@ -100,15 +125,37 @@ async def _log_in_with_totp(person: Person) -> None:
     await person.log_out()
     pending = await person.log_in()
     assert (pending.status, pending.pending) == (401, ["mfa_authenticate"])
-    assert pending.body["data"]["flows"][-1]["types"] == ["totp"]
+    assert pending.body["data"]["flows"][-1]["types"] == ["recovery_codes", "totp"]
     assert (await client.get("account/authenticators")).status == 401
     wrong = await client.post("auth/2fa/authenticate", {"code": "000000"})
     assert (wrong.status, wrong.codes) == (400, ["incorrect_code"])
     code = await person.fresh_code()
     session = await client.post("auth/2fa/authenticate", {"code": code})
+    if session.status == 401:  # a browser, where browsers can be trusted
+        assert session.pending == ["mfa_trust"]
+        code, session = await _trust_the_browser(person)
     assert (session.status, session.methods) == (200, ["password", "mfa"])
     again = await client.post("auth/2fa/reauthenticate", {"code": code})
     assert (again.status, again.codes) == (400, ["incorrect_code"])
+
+
+async def _trust_the_browser(person: Person) -> tuple[str, Answer]:
+    """Trust it, come back without a code, and trust it no more; return the last code."""
+    client, path = person.client, "account/trusted-browsers"
+    session = await client.post("auth/2fa/trust", {"trust": True})
+    assert (session.status, session.methods) == (200, ["password", "mfa"])
+    await person.log_out()
+    back = await person.log_in()
+    assert (back.status, back.methods) == (200, ["password"])
+    listed = (await client.get(path)).body["data"]
+    assert [browser["is_current"] for browser in listed] == [True]
+    assert (await client.call("DELETE", path, {"all": True})).body["data"] == []
+    await person.log_out()
+    assert (await person.log_in()).pending == ["mfa_authenticate"]
+    code = await person.fresh_code()
+    asked = await client.post("auth/2fa/authenticate", {"code": code})
+    assert asked.pending == ["mfa_trust"]
+    return code, await client.post("auth/2fa/trust", {"trust": False})
 
 
 async def _turn_off_totp(person: Person) -> None:

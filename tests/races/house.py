@@ -55,7 +55,7 @@ class House:
     replicas: Replicas
     doors: tuple[httpx.AsyncClient, httpx.AsyncClient]
     db: Database
-    totp: FactorClient
+    factors: dict[str, FactorClient]
     mails: MailStore
     ring: KeyRing
     _letters: dict[str, list[Mail]] = field(default_factory=lambda: defaultdict(list))
@@ -109,7 +109,7 @@ class House:
         await self.db.apply(step(AGE_CHANGES, by=LIVE // MICROSECOND))
 
     async def registered(self, user_id: str) -> list[str]:
-        """Return the authenticators that count. Both session and totp have these and no others.
+        """Return TOTP's that count. Session and the factors agree on these, and on the codes.
 
         What races have left behind is swept first, as a worker does some minutes later: to be
         called when nobody is changing anything.
@@ -117,19 +117,20 @@ class House:
         await self._sweeps(timedelta(minutes=10)).repair_registers()
         await self._sweeps(timedelta(minutes=20)).collect_dead()
         user = await self._user(user_id)
-        registered = [entry["id"] for entry in json.loads(user.register)]
-        held = await self.totp.authenticators(user_id)
-        assert [authenticator.id for authenticator in held.authenticators] == registered
+        entries = json.loads(user.register)["entries"]
+        for kind, service in (("totp", "totp"), ("recovery_codes", "recovery")):
+            registered = [entry["id"] for entry in entries if entry["type"] == kind]
+            held = await self.factors[service].authenticators(user_id)
+            assert [authenticator.id for authenticator in held.authenticators] == registered
         assert user.register_pending is None
         assert await self.db.all(DEAD, id=user_id) == []
-        return registered
+        return [entry["id"] for entry in entries if entry["type"] == "totp"]
 
     def _sweeps(self, later: timedelta) -> Sweeps:
-        factors = {"totp": self.totp}
         return build_sweeps(
             self.db,
             ring=self.ring,
-            factors=factors,
+            factors=self.factors,
             clock=lambda: utc_now() + later,
             policy=Policy(),
         )
@@ -160,14 +161,20 @@ async def opened(replicas: Replicas) -> AsyncIterator[House]:
         db = Database(suite.variables["SESSION_DATABASE_URL"], source="session")
         stack.push_async_callback(db.close)
         caller = Caller(PrivateKey.parse((keys / "caller.json").read_text()), utc_now)
-        totp = FactorClient(connect(suite.variables["TOTP_URL"], caller=caller, audience="totp"))
-        stack.push_async_callback(totp.close)
+        factors = {
+            name: FactorClient(
+                connect(suite.variables[f"{name.upper()}_URL"], caller=caller, audience=name)
+            )
+            for name in ("totp", "recovery")
+        }
+        for factor in factors.values():
+            stack.push_async_callback(factor.close)
         ring = KeyRing.parse((keys / "sealing.json").read_text())
         yield House(
             replicas=replicas,
             doors=(first, second),
             db=db,
-            totp=totp,
+            factors=factors,
             mails=build_mails(db, ring),
             ring=ring,
         )

@@ -16,6 +16,8 @@ from tests.races.replicas import PERIOD, TOLERANCE
 PEOPLE = 4  # who race at the same time, each with a race of their own
 PASSWORD = "correct-horse-9"
 TOTP = "account/authenticators/totp"
+CODES = "account/authenticators/recovery-codes"
+BOTH = ["totp", "recovery_codes"]  # what there is once TOTP is on
 
 _numbers = count(1)
 
@@ -145,6 +147,17 @@ class Person:
         """Return the kinds of authenticators that a replica lists."""
         answer = await self.ask(replica, "GET", "account/authenticators", None, self.token)
         return [entry["type"] for entry in answer.body["data"]]
+
+    async def show_codes(self, replica: int, token: str) -> list[str]:
+        """Return the recovery codes that are left."""
+        answer = await self.ask(replica, "GET", CODES, None, token)
+        assert answer.status == 200
+        codes: list[str] = answer.body["data"]["unused_codes"]
+        return codes
+
+    async def generate_codes(self, replica: int, token: str) -> Answer:
+        """Ask for new recovery codes."""
+        return await self.ask(replica, "POST", CODES, None, token)
 
     async def session_to_change_things(self, replica: int) -> str:
         """Log in by password alone, prove it again, and return the session's token."""

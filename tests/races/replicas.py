@@ -1,11 +1,11 @@
-"""The processes that race: two of session and two of totp, each pair over one database."""
+"""The processes that race: two of session and of each factor, each pair over one database."""
 
 import asyncio
 import os
 import signal
 import subprocess
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -21,6 +21,8 @@ from tests.suites import PATIENCE, ROOT, free_ports, until
 # With a tolerance of three, seven codes are good at any time: nobody has to wait for the next one.
 PERIOD, TOLERANCE = 120, 3  # seconds, periods
 
+SERVICES = ("session", "totp", "recovery")
+
 SETTINGS = {
     "PUBLIC_URL": "http://countersign.example",
     "ALLOWED_HOSTS": "127.0.0.1",
@@ -30,6 +32,8 @@ SETTINGS = {
     "MFA_TOTP_PERIOD": str(PERIOD),
     "MFA_TOTP_TOLERANCE": str(TOLERANCE),
     "PASSWORD_HASH_QUEUE": "1000",
+    # Sign-ups with one address at once are a race.
+    "ACCOUNT_RATE_LIMITS": '{"confirm_email": null}',
 }
 
 
@@ -100,11 +104,17 @@ class Server:
 
 @dataclass(frozen=True)
 class Replica:
-    """A session process, and the totp process that it calls."""
+    """A session process, and the processes of the factors that it calls."""
 
     suite: Suite
     session: Server
     totp: Server
+    recovery: Server
+
+    @property
+    def servers(self) -> tuple[Server, ...]:
+        """All of them."""
+        return self.session, self.totp, self.recovery
 
     @property
     def url(self) -> str:
@@ -116,24 +126,26 @@ Replicas = tuple[Replica, Replica]
 
 
 @contextmanager
-def running_replicas(directory: Path, session_url: str, totp_url: str) -> Iterator[Replicas]:
-    """Make keys and tables, run two replicas over them, and end them afterwards."""
+def running_replicas(directory: Path, urls: Mapping[str, str]) -> Iterator[Replicas]:
+    """Make keys and tables, run two replicas over them, and end them afterwards.
+
+    `urls` are those of the databases, by service.
+    """
     make(directory / "keys")
-    migrate(session_url, "services.session.migrations")
-    migrate(totp_url, "services.totp.migrations")
+    for service, url in urls.items():
+        migrate(url, f"services.{service}.migrations")
     told = {
         **{name: os.environ[name] for name in ("PATH", "HOME", "LANG") if name in os.environ},
         **SETTINGS,
         "VAR_DIR": str(directory),
-        "SESSION_DATABASE_URL": session_url,
-        "TOTP_DATABASE_URL": totp_url,
+        **{f"{service.upper()}_DATABASE_URL": url for service, url in urls.items()},
     }
     lifeline, held = os.pipe()
     replicas = tuple(
         _replica(read(None, {**told, **free_ports()}), lifeline, directory / f"replica{number}")
         for number in range(2)
     )
-    servers = [server for replica in replicas for server in (replica.session, replica.totp)]
+    servers = [server for replica in replicas for server in replica.servers]
     try:
         _start(servers)
         yield replicas[0], replicas[1]
@@ -155,8 +167,7 @@ def _start(servers: Sequence[Server]) -> None:
 
 def _replica(suite: Suite, lifeline: int, log: Path) -> Replica:
     processes = {process.name: process for process in plan.split(suite)}
-    session, totp = (
-        Server(processes[name], lifeline, log.with_suffix(f".{name}.log"))
-        for name in ("session", "totp")
+    session, totp, recovery = (
+        Server(processes[name], lifeline, log.with_suffix(f".{name}.log")) for name in SERVICES
     )
-    return Replica(suite, session, totp)
+    return Replica(suite, session, totp, recovery)

@@ -7,6 +7,7 @@ import pytest
 from tests.journeys.client import Answer
 from tests.races.house import House
 from tests.races.people import (
+    BOTH,
     PEOPLE,
     Person,
     at_once,
@@ -32,7 +33,7 @@ async def test_of_two_activations_one_counts(house: House) -> None:
 
         (winner,) = [n for n in (0, 1) if answers[n].status == 200]
         assert _is_refused(answers[1 - winner])
-        assert [await person.enrolled(n) for n in (0, 1)] == [["totp"], ["totp"]]
+        assert [await person.enrolled(n) for n in (0, 1)] == [BOTH, BOTH]
         pending = await person.pending(1 - winner)
         wrong = await person.authenticate(winner, pending, devices[1 - winner].code())
         assert wrong.codes == ["incorrect_code"]
@@ -58,7 +59,7 @@ async def test_one_activation_asked_for_many_times_makes_one_authenticator(house
         told = sum(answer.status == 200 for answer in answers)
         assert all(answer.status == 200 or _is_refused(answer) for answer in answers)
         assert told == 1
-        assert await person.enrolled(0) == await person.enrolled(1) == ["totp"]
+        assert await person.enrolled(0) == await person.enrolled(1) == BOTH
         again = await person.authenticate(1, await person.pending(0), code)
         assert again.codes == ["incorrect_code"]
 
@@ -184,7 +185,7 @@ async def _fits(person: Person, activation: Answer, logins: list[Answer]) -> Non
     for login in logins:
         passes, owes = login.status == 200, login.status == 401
         assert passes or (owes and counts) or is_turned_away(login), login
-    assert await person.enrolled(0) == await person.enrolled(1) == ["totp"] * counts
+    assert await person.enrolled(0) == await person.enrolled(1) == BOTH * counts
     late = await person.log_in(0)
     if counts:
         events = await person.house.events(person.id)

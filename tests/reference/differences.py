@@ -117,7 +117,7 @@ def with_a_new_token(seen: Seen) -> Seen:
     if seen.holds:
         return seen
     changed = _with_body(
-        seen, lambda body: body["meta"].update(session_token=""), "meta", "is_authenticated"
+        seen, lambda body: body["meta"].update(session_token="new"), "meta", "is_authenticated"
     )
     return replace(changed, token=True)
 
@@ -127,9 +127,54 @@ def reauthentication_first(seen: Seen) -> Seen:
     return replace(seen, status=401, body=None)
 
 
+def with_codes_generated(seen: Seen) -> Seen:
+    """Say that recovery codes were made along with a first authenticator."""
+    if seen.status != 200 or seen.body is None:
+        return seen
+    return replace(seen, body={**seen.body, "meta": {"recovery_codes_generated": True}})
+
+
+def with_stock(seen: Seen) -> Seen:
+    """Say of every set of recovery codes whether few are left."""
+    data = (seen.body or {}).get("data")
+    if isinstance(data, list):
+        return replace(seen, body={**(seen.body or {}), "data": [_with_low(item) for item in data]})
+    if isinstance(data, dict):
+        return replace(seen, body={**(seen.body or {}), "data": _with_low(data)})
+    return seen
+
+
+def _with_low(item: Json) -> Json:
+    return item | ({"recovery_codes_low": False} if "unused_code_count" in item else {})
+
+
+def with_a_sheet(seen: Seen) -> Seen:
+    """Add what can be printed to codes that are shown."""
+    body = seen.body or {}
+    data = body.get("data")
+    if not isinstance(data, dict) or "unused_codes" not in data:
+        return seen
+    return replace(seen, body={**body, "meta": {"recovery_codes_text": "<text>"}})
+
+
+def refused_answer(seen: Seen) -> Seen:
+    """Refuse an answer to the question of trust, where the question was asked."""
+    if seen.status == 404:  # to an app it never is
+        return seen
+    error = {"message": "Enter true or false.", "code": "invalid", "param": "trust"}
+    return replace(seen, status=400, body={"status": 400, "errors": [error]})
+
+
 DIFFERENCES = (
     Difference("Accounts have no username.", without_username),
     Difference("`meta.totp_svg` is our extension.", with_svg),
+    Difference("`recovery_codes_low` is our extension.", with_stock),
+    Difference("`meta.recovery_codes_text` is our extension.", with_a_sheet),
+    Difference(
+        "That recovery codes were made is told as the document has it, with TOTP too.",
+        with_codes_generated,
+        steps("activate"),
+    ),
     Difference(
         "A pending login that is replaced drops what it had proved.",
         only_the_last_password,
@@ -158,7 +203,7 @@ DIFFERENCES = (
     Difference(
         "A body that is no object is told in the shape of every other error.",
         in_shape(NOT_AN_OBJECT),
-        steps("sign up with a list"),
+        steps("sign up with a list", "make codes from a list"),
     ),
     Difference(
         "A body that is no JSON is told in the shape of every other error.",

@@ -13,6 +13,7 @@ PASSWORD = "correct-horse-9"
 NEW_PASSWORD = "battery-staple-8"
 AGENT = "A client/1.0"
 PASSWORD_CHANGE = "account/password/change"
+CODES = "account/authenticators/recovery-codes"
 NEW = {"current_password": PASSWORD, "new_password": NEW_PASSWORD}
 Json = dict[str, Any]
 
@@ -33,7 +34,9 @@ class Ask:
 
 @dataclass(frozen=True)
 class MailedCode:
-    """Wanted: the code that was mailed last, or "" if the last mail has none."""
+    """Wanted: the code that was mailed to `address` last, or "" if the last mail has none."""
+
+    address: str = ADDRESS
 
 
 @dataclass(frozen=True)
@@ -75,7 +78,8 @@ class Seen:
 
 
 def journey() -> Journey:
-    """Sign up, log in, turn TOTP on, log in with it, turn it off, and err in every way.
+    """Sign up, turn TOTP on, log in with recovery codes and with it, turn it off, and err in
+    every way.
 
     Change the password and end sessions, with a second factor and without.
     """
@@ -83,6 +87,7 @@ def journey() -> Journey:
     yield Ask("anonymous", "GET", "auth/session")
     yield from _sign_up()
     secret = yield from _turn_on_totp()
+    yield from _recover(secret)
     yield from _log_in(secret)
     yield from _turn_off_totp(secret)
     yield from _have_sessions()
@@ -110,6 +115,12 @@ def _sign_up() -> Journey:
     yield Ask("list while unverified", "GET", "account/authenticators")
     yield Ask("TOTP while unverified", "GET", "account/authenticators/totp")
     yield Ask("configuration while unverified", "GET", "config")
+    yield Ask(
+        "log in too early for another mail",
+        "POST",
+        "auth/login",
+        {"email": ADDRESS, "password": PASSWORD},
+    )
     yield Ask("verify with nothing", "POST", "auth/email/verify", {})
     yield Ask("verify wrongly", "POST", "auth/email/verify", {"key": "BBBB-BBBB"})
     yield Ask("verify", "POST", "auth/email/verify", {"key": code.lower().replace("-", " ")})
@@ -131,6 +142,8 @@ def _sign_up() -> Journey:
 def _turn_on_totp() -> Generator[Wish, Any, str]:
     path = "account/authenticators/totp"
     yield Ask("list nothing", "GET", "account/authenticators")
+    yield Ask("see codes without a factor", "GET", CODES)
+    yield Ask("make codes without a factor", "POST", CODES)
     yield Ask("deactivate nothing", "DELETE", path)
     yield Ask("see a secret", "GET", path)
     yield Ask("activate without reauthentication", "POST", path, {"code": "123456"})
@@ -153,6 +166,50 @@ def _turn_on_totp() -> Generator[Wish, Any, str]:
     yield Forget()
     yield Ask("anew", "GET", "auth/session")
     return secret
+
+
+def _recover(secret: str) -> Journey:
+    """Log in, look at the codes, use them in both places, and make new ones; then log out."""
+    credentials = {"email": ADDRESS, "password": PASSWORD}
+    yield Ask("see codes as nobody", "GET", CODES)
+    yield Ask("log in first", "POST", "auth/login", credentials)
+    yield Ask("see codes while pending", "GET", CODES)
+    yield Ask("make codes while pending", "POST", CODES)
+    code = yield Code(secret)
+    yield Ask("the second step of the first", "POST", "auth/2fa/authenticate", {"code": code})
+    yield Ask("see codes too early", "GET", CODES)
+    yield Ask("make codes too early", "POST", CODES, {})
+    code = yield Code(secret)
+    yield Ask("reauthenticate for codes", "POST", "auth/2fa/reauthenticate", {"code": code})
+    answer = yield Ask("see codes", "GET", CODES)
+    first, second, *_ = answer["data"]["unused_codes"]
+    yield Ask("see codes again", "GET", CODES)
+    yield Ask("reauthenticate by a code", "POST", "auth/2fa/reauthenticate", {"code": first})
+    yield Ask("a spent code", "POST", "auth/2fa/reauthenticate", {"code": first})
+    yield Ask("see the codes that are left", "GET", CODES)
+    yield Ask("list the codes that are left", "GET", "account/authenticators")
+    answer = yield Ask("make new codes", "POST", CODES, {"unknown": 1})
+    new, other, *_ = answer["data"]["unused_codes"]
+    yield Ask("see the new codes", "GET", CODES)
+    yield Ask("a code of the old set", "POST", "auth/2fa/reauthenticate", {"code": second})
+    yield Ask("list the new codes", "GET", "account/authenticators")
+    yield Ask("make codes from a list", "POST", CODES, raw=b"[]")
+    yield Ask("log out with codes", "DELETE", "auth/session")
+    yield Forget()
+    yield Ask("come back", "GET", "auth/session")
+    yield Ask("lose the device", "POST", "auth/login", credentials)
+    yield Ask("pending without it", "GET", "auth/session")
+    yield Ask("no code at all", "POST", "auth/2fa/authenticate", {"code": "1234567"})
+    yield CalmDown()
+    grouped = f" {new[:4]} {new[4:]} "
+    yield Ask("a code in place of it", "POST", "auth/2fa/authenticate", {"code": grouped})
+    yield Ask("logged in by a code", "GET", "auth/session")
+    yield Ask("see codes after that", "GET", CODES)
+    yield Ask("prove it by another", "POST", "auth/2fa/reauthenticate", {"code": other})
+    yield Ask("list after that", "GET", "account/authenticators")
+    yield Ask("log out without it", "DELETE", "auth/session")
+    yield Forget()
+    yield Ask("found it again", "GET", "auth/session")
 
 
 def _log_in(secret: str) -> Journey:
@@ -272,6 +329,8 @@ def _turn_off_totp(secret: str) -> Journey:
     yield Ask("deactivate", "DELETE", path)
     yield Ask("deactivate again", "DELETE", path)
     yield Ask("list nothing again", "GET", "account/authenticators")
+    yield Ask("the codes are gone too", "GET", CODES)
+    yield Ask("make codes without a factor again", "POST", CODES)
     yield Ask("log out again", "DELETE", "auth/session")
     yield Forget()
     yield Ask("log in without TOTP", "POST", "auth/login", {"email": ADDRESS, "password": PASSWORD})
@@ -280,12 +339,15 @@ def _turn_off_totp(secret: str) -> Journey:
 
 
 def _sign_up_again() -> Journey:
-    yield Ask("a known address", "POST", "auth/signup", {"email": ADDRESS, "password": PASSWORD})
+    credentials = {"email": ADDRESS, "password": PASSWORD}
+    yield Ask("a known address", "POST", "auth/signup", credentials)
     yield MailedCode()
     for attempt in ("first", "second", "third", "fourth"):
         yield Ask(f"{attempt} guess", "POST", "auth/email/verify", {"key": "BBBB-BBBB"})
     yield Ask("after the guesses", "GET", "auth/session")
     yield Ask("log out of a sign-up", "DELETE", "auth/session")
+    yield Forget()
+    yield Ask("a known address too early", "POST", "auth/signup", credentials)
     yield Forget()
 
 

@@ -1,6 +1,6 @@
 """Drives the journey through django-allauth, in a process of its own, and prints what it saw.
 
-    python -m tests.reference.peer app|browser
+    python -m tests.reference.peer app|browser whole|trust
 
 prints a JSON list of `Seen`. Django wants its settings before anything else is imported, and keeps
 them for ever: hence the process.
@@ -10,6 +10,7 @@ import json
 import re
 import sys
 import time
+from collections.abc import Callable
 from dataclasses import asdict
 from types import SimpleNamespace
 from typing import Any
@@ -25,11 +26,13 @@ from tests.reference.journey import (
     CalmDown,
     Code,
     Forget,
+    Journey,
     Json,
     MailedCode,
     Seen,
     journey,
 )
+from tests.reference.trust import trust_journey
 
 VALIDATORS = (
     "UserAttributeSimilarityValidator",
@@ -40,8 +43,14 @@ VALIDATORS = (
 PERIOD = 30  # seconds
 
 
-def configure() -> None:
-    """Set Django up as deploy/development.env sets Countersign up, as far as both have it."""
+JOURNEYS: dict[str, Callable[[], Journey]] = {"whole": journey, "trust": trust_journey}
+
+
+def configure(*, trust: bool) -> None:
+    """Set Django up as deploy/development.env sets Countersign up, as far as both have it.
+
+    Browsers can be trusted only if `trust`.
+    """
     settings.configure(
         SECRET_KEY="a key for this process only",
         ALLOWED_HOSTS=["testserver"],
@@ -82,7 +91,8 @@ def configure() -> None:
         ACCOUNT_SIGNUP_FIELDS=["email*", "password1*"],
         ACCOUNT_EMAIL_VERIFICATION="mandatory",
         ACCOUNT_EMAIL_VERIFICATION_BY_CODE_ENABLED=True,
-        MFA_SUPPORTED_TYPES=["totp"],
+        MFA_SUPPORTED_TYPES=["recovery_codes", "totp"],
+        MFA_TRUST_ENABLED=trust,
         HEADLESS_ONLY=True,
         HEADLESS_FRONTEND_URLS={
             "account_confirm_email": "https://testserver/{key}",
@@ -172,15 +182,15 @@ class Peer:
         return headers | {"X-CSRFToken": sent}
 
 
-def main(kind: str) -> None:
-    """Drive the journey as a client of this kind."""
-    configure()
+def main(kind: str, name: str) -> None:
+    """Drive the journey of that name as a client of this kind."""
+    configure(trust=name == "trust")
     from allauth.mfa.totp.internal import auth  # noqa: PLC0415
 
     peer = Peer(kind)
     # The one clock that the journey has to move: a code is good in its own time step only.
     auth.time = SimpleNamespace(time=lambda: peer.now)
-    steps = journey()
+    steps = JOURNEYS[name]()
     wish = next(steps)
     while True:
         try:
@@ -191,4 +201,4 @@ def main(kind: str) -> None:
 
 
 if __name__ == "__main__":
-    main(sys.argv[1])
+    main(*sys.argv[1:])

@@ -1,4 +1,4 @@
-"""The session service and the real TOTP service in one process, with a clock that tests turn."""
+"""The session service and the real factors in one process, with a clock that tests turn."""
 
 import asyncio
 import json
@@ -17,6 +17,8 @@ from fastapi import FastAPI
 from prometheus_client import REGISTRY
 from sqlalchemy import bindparam, select, update
 
+from services.recovery.main import create_app as create_recovery
+from services.recovery.settings import Settings as RecoverySettings
 from services.session.domain.limits import Limits
 from services.session.domain.mails import Mail, MailKind
 from services.session.domain.sessions import Client
@@ -29,7 +31,14 @@ from services.session.flows import (
     build_mails,
     build_sweeps,
 )
-from services.session.flows.outcomes import Enrolled, NotEnrolled, Outcome, Standing, Visit
+from services.session.flows.outcomes import (
+    Codes,
+    Enrolled,
+    NotEnrolled,
+    Outcome,
+    Standing,
+    Visit,
+)
 from services.session.store import Store
 from services.session.store.tables import outbox, sessions, users
 from services.totp.main import create_app as create_totp
@@ -48,6 +57,9 @@ START = datetime(2026, 5, 4, 12, 0, 15, tzinfo=UTC)  # the middle of a TOTP peri
 PASSWORD = "correct-horse-9"
 ADA = "ada@example.org"
 HOME = "192.0.2.1"
+
+SERVICES = ("session", "totp", "recovery")
+Urls = tuple[str, str, str]
 
 CHANGE_USER = {
     name: Statement(update(users).values({name: bindparam("value", type_=users.c[name].type)}))
@@ -183,20 +195,27 @@ class Mortal(Database):
 
 @dataclass
 class House:
-    """Everything that a test may want to look at."""
+    """Everything that a test may want to look at.
 
-    urls: tuple[str, str]
+    `urls` are those of session's, totp's and recovery's databases; `wire` leads to totp.
+    """
+
+    urls: Urls
     db: Database
     clock: Hands
     flows: Flows
-    wire: Wire
+    wires: dict[str, Wire]
     factors: dict[str, FactorClient]
     store: Store
     signer: Signer
+    digits: int = 6
+    wire: Wire = field(init=False)
     totp: FactorClient = field(init=False)
+    recovery: FactorClient = field(init=False)
 
     def __post_init__(self) -> None:
-        self.totp = self.factors["totp"]
+        self.wire = self.wires["totp"]
+        self.totp, self.recovery = self.factors["totp"], self.factors["recovery"]
 
     @property
     def sweeps(self) -> Sweeps:
@@ -263,13 +282,21 @@ class House:
         return await self.store.find_account((await self.user()).id)
 
     async def enrolled(self) -> list[str]:
-        """Return the ids that the factor has for the only user."""
-        held = await self.totp.authenticators((await self.user()).id)
-        return [authenticator.id for authenticator in held.authenticators]
+        """Return the ids that totp has for the only user."""
+        return await self._held(self.totp)
 
-    async def registered(self) -> list[str]:
-        """Return the ids that count for the only user."""
-        return [entry["id"] for entry in json.loads((await self.user()).register)]
+    async def code_sets(self) -> list[str]:
+        """Return the ids of the sets of codes that recovery has for the only user."""
+        return await self._held(self.recovery)
+
+    async def registered(self, type: str = "totp") -> list[str]:
+        """Return the ids of a kind that count for the only user."""
+        entries = json.loads((await self.user()).register)["entries"]
+        return [entry["id"] for entry in entries if entry["type"] == type]
+
+    async def _held(self, factor: FactorClient) -> list[str]:
+        held = await factor.authenticators((await self.user()).id)
+        return [authenticator.id for authenticator in held.authenticators]
 
 
 @dataclass
@@ -281,6 +308,7 @@ class Visitor:
     client: Client = Client.APP
     token: str | None = None
     secret: str | None = None
+    codes: tuple[str, ...] = ()
 
     async def visit(self) -> Visit:
         """Recognise the session, as every request does."""
@@ -346,17 +374,30 @@ class Visitor:
     async def deactivate(self) -> Outcome:
         return await self.house.flows.authenticators.deactivate_totp(await self.visit())
 
+    async def show_codes(self) -> Outcome:
+        return self._noted(await self.house.flows.recovery_codes.show(await self.visit()))
+
+    async def generate_codes(self) -> Outcome:
+        return self._noted(await self.house.flows.recovery_codes.generate(await self.visit()))
+
+    def _noted(self, outcome: Outcome) -> Outcome:
+        """Write down the codes that are shown."""
+        if isinstance(outcome, Codes) and outcome.codes is not None:
+            self.codes = outcome.codes
+        return outcome
+
     async def authenticators(self) -> Outcome:
         return await self.house.flows.authenticators.list(await self.visit())
 
     def otp(self) -> str:
         """Return the code that the person's device shows."""
         assert self.secret is not None
-        return pyotp.TOTP(self.secret).at(self.house.clock())
+        return pyotp.TOTP(self.secret, digits=self.house.digits).at(self.house.clock())
 
     def wrong_otp(self, number: int = 0) -> str:
         """Return a code that the device does not show, another for each number."""
-        return f"{(int(self.otp()) + 1 + number) % 1_000_000:06}"
+        digits = self.house.digits
+        return f"{(int(self.otp()) + 1 + number) % 10**digits:0{digits}}"
 
     async def join(self, email: str = ADA) -> "Visitor":
         """Sign up and verify: the visitor is logged in."""
@@ -377,7 +418,7 @@ class Visitor:
 
     def elsewhere(self, address: str = HOME, house: House | None = None) -> "Visitor":
         """Return the same person, with the same device, at another client."""
-        return Visitor(house or self.house, address=address, secret=self.secret)
+        return Visitor(house or self.house, address=address, secret=self.secret, codes=self.codes)
 
 
 async def change_user(house: House, **values: int | None) -> None:
@@ -405,38 +446,51 @@ def make_flows(
 
 
 @asynccontextmanager
-async def open_house(url: str, totp_url: str) -> AsyncIterator[House]:
-    """Build both services over two empty databases."""
+async def open_house(urls: Urls, *, digits: int = 6, **recovery: Any) -> AsyncIterator[House]:
+    """Build all services over empty databases.
+
+    `digits` are those of TOTP's codes, `recovery` other settings of that service.
+    """
+    for service, url in zip(SERVICES, urls, strict=True):
+        migrate(url, f"services.{service}.migrations")
     clock, signer = Hands(), Signer("session")
-    migrate(url, "services.session.migrations")
-    migrate(totp_url, "services.totp.migrations")
     async with AsyncExitStack() as stack:
-        db = await opened(stack, url, "session", clock)
-        wire = await open_totp(stack, totp_url, clock, signer)
-        factors = make_factors(stack, wire, clock, signer)
-        yield House(
-            urls=(url, totp_url),
-            db=db,
-            clock=clock,
-            flows=make_flows(db, factors, clock),
-            wire=wire,
-            factors=factors,
-            store=Store(db, Limits()),
-            signer=signer,
-        )
+        yield await _built(stack, urls, clock, signer, digits, recovery)
 
 
 @asynccontextmanager
 async def second_replica(house: House) -> AsyncIterator[House]:
-    """Build both services once more over the same databases, with connections of their own."""
+    """Build all services once more over the same databases, with connections of their own."""
     async with AsyncExitStack() as stack:
-        db = await opened(stack, house.urls[0], "session", house.clock)
-        wire = await open_totp(stack, house.urls[1], house.clock, house.signer)
-        factors = make_factors(stack, wire, house.clock, house.signer)
-        flows = make_flows(db, factors, house.clock)
-        yield replace(
-            house, db=db, flows=flows, wire=wire, factors=factors, store=Store(db, Limits())
-        )
+        yield await _built(stack, house.urls, house.clock, house.signer, house.digits, {})
+
+
+async def _built(
+    stack: AsyncExitStack,
+    urls: Urls,
+    clock: Hands,
+    signer: Signer,
+    digits: int,
+    recovery: dict[str, Any],
+) -> House:
+    url, totp_url, recovery_url = urls
+    db = await opened(stack, url, "session", clock)
+    wires = {
+        "totp": await open_totp(stack, totp_url, clock, signer, digits),
+        "recovery": await open_recovery(stack, recovery_url, clock, signer, **recovery),
+    }
+    factors = make_factors(stack, wires, clock, signer)
+    return House(
+        urls=urls,
+        db=db,
+        clock=clock,
+        flows=make_flows(db, factors, clock),
+        wires=wires,
+        factors=factors,
+        store=Store(db, Limits()),
+        signer=signer,
+        digits=digits,
+    )
 
 
 async def opened(stack: AsyncExitStack, url: str, source: str, clock: Hands) -> Database:
@@ -447,7 +501,9 @@ async def opened(stack: AsyncExitStack, url: str, source: str, clock: Hands) -> 
     return db
 
 
-async def open_totp(stack: AsyncExitStack, url: str, clock: Hands, signer: Signer) -> Wire:
+async def open_totp(
+    stack: AsyncExitStack, url: str, clock: Hands, signer: Signer, digits: int
+) -> Wire:
     """Return the wire to a TOTP service that is closed at the end."""
     app = create_totp(
         TotpSettings(
@@ -456,6 +512,28 @@ async def open_totp(stack: AsyncExitStack, url: str, clock: Hands, signer: Signe
             caller_keys=signer.listed,
             totp_event_key=Signer("totp").key,
             broker_url="redis://127.0.0.1:1/0",
+            mfa_totp_digits=digits,
+        ),
+        clock,
+    )
+    await stack.enter_async_context(app.router.lifespan_context(app))
+    return Wire(app)
+
+
+async def open_recovery(
+    stack: AsyncExitStack, url: str, clock: Hands, signer: Signer, **changes: Any
+) -> Wire:
+    """Return the wire to a recovery service that is closed at the end."""
+    app = create_recovery(
+        RecoverySettings(
+            **{
+                "recovery_database_url": url,
+                "recovery_sealing_keys": RING,
+                "caller_keys": signer.listed,
+                "recovery_event_key": Signer("recovery").key,
+                "broker_url": "redis://127.0.0.1:1/0",
+                **changes,
+            }
         ),
         clock,
     )
@@ -464,12 +542,16 @@ async def open_totp(stack: AsyncExitStack, url: str, clock: Hands, signer: Signe
 
 
 def make_factors(
-    stack: AsyncExitStack, wire: Wire, clock: Hands, signer: Signer
+    stack: AsyncExitStack, wires: dict[str, Wire], clock: Hands, signer: Signer
 ) -> dict[str, FactorClient]:
-    """Return the factors that session calls over `wire`."""
-    http = connect("http://totp", caller=Caller(signer.key, clock), audience="totp", transport=wire)
-    stack.push_async_callback(http.aclose)
-    return {"totp": FactorClient(http)}
+    """Return the factors that session calls over `wires`."""
+    factors = {}
+    for service, wire in wires.items():
+        caller = Caller(signer.key, clock)
+        http = connect(f"http://{service}", caller=caller, audience=service, transport=wire)
+        stack.push_async_callback(http.aclose)
+        factors[service] = FactorClient(http)
+    return factors
 
 
 def counted(source: str = "session") -> dict[str, float]:

@@ -28,7 +28,7 @@ async def opened(
     house: House, client: str, number: int = 1, **changes: object
 ) -> AsyncIterator[list[Api]]:
     """Yield clients of a service with those settings."""
-    app = create_app(settings_for(house, **changes), house.clock, {"totp": house.wire})
+    app = create_app(settings_for(house, **changes), house.clock, house.wires)
     async with app.router.lifespan_context(app):
         made = [
             httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://localhost:8000")
@@ -201,7 +201,7 @@ async def test_what_opens_changes_is_what_the_answer_lists(house: House, client:
         await api.post("auth/reauthenticate", password=PASSWORD)
         answer = await api.delete("account/authenticators/totp")
         assert answer.status == 401
-        assert answer.flows == [{"id": "mfa_reauthenticate", "types": ["totp"]}]
+        assert answer.flows == [{"id": "mfa_reauthenticate", "types": ["recovery_codes", "totp"]}]
         await api.post("auth/2fa/reauthenticate", code=api.otp())
         assert (await api.delete("account/authenticators/totp")).status == 200
 

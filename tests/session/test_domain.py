@@ -1,4 +1,4 @@
-"""The rules of logins, methods, the register and limits."""
+"""The rules of logins, methods and limits."""
 
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -29,7 +29,7 @@ from services.session.domain.methods import (
     assurance_level,
     reauthenticated_within,
 )
-from services.session.domain.register import Entry, Intent, Pending, Register, repaired
+from services.session.domain.register import Register
 from services.session.domain.sessions import Account, Client, Session, is_live, pending_stage
 from services.session.domain.stages import STAGES, Facts, Login, Stage, next_stage, pass_stage
 
@@ -42,36 +42,38 @@ logins = st.builds(
     lambda passed: replace(LOGIN, passed=tuple(passed)),
     st.lists(st.sampled_from(Stage), unique=True),
 )
-facts = st.builds(
-    Facts, email_verified=st.booleans(), factors=st.sampled_from([(), ("totp",), ("x", "totp")])
-)
+facts = st.builds(Facts, email_verified=st.booleans(), has_second_factor=st.booleans())
 
 
 # Stages
 
 
 def test_stages_are_in_the_order_of_the_contract() -> None:
-    assert [step.stage for step in STAGES] == ["verify_email", "mfa_authenticate"]
+    assert [step.stage for step in STAGES] == [
+        "verify_email",
+        "mfa_authenticate",
+        "mfa_trust",
+    ]
 
 
 @pytest.mark.parametrize(
-    ("verified", "factors", "passed", "stage"),
+    ("verified", "protected", "passed", "stage"),
     [
-        (True, (), (), None),
-        (False, (), (), Stage.VERIFY_EMAIL),
-        (False, ("totp",), (), Stage.VERIFY_EMAIL),
-        (True, ("totp",), (), Stage.MFA_AUTHENTICATE),
-        (False, ("totp",), (Stage.VERIFY_EMAIL,), Stage.MFA_AUTHENTICATE),
-        (False, ("totp",), (Stage.MFA_AUTHENTICATE,), Stage.VERIFY_EMAIL),
-        (True, ("totp",), (Stage.MFA_AUTHENTICATE,), None),
+        (True, False, (), None),
+        (False, False, (), Stage.VERIFY_EMAIL),
+        (False, True, (), Stage.VERIFY_EMAIL),
+        (True, True, (), Stage.MFA_AUTHENTICATE),
+        (False, True, (Stage.VERIFY_EMAIL,), Stage.MFA_AUTHENTICATE),
+        (False, True, (Stage.MFA_AUTHENTICATE,), Stage.VERIFY_EMAIL),
+        (True, True, (Stage.MFA_AUTHENTICATE,), None),
     ],
 )
 def test_the_next_stage_is_the_first_that_is_needed_and_not_passed(
-    verified: bool, factors: tuple[str, ...], passed: tuple[Stage, ...], stage: Stage | None
+    verified: bool, protected: bool, passed: tuple[Stage, ...], stage: Stage | None
 ) -> None:
     login = replace(LOGIN, passed=passed)
 
-    assert next_stage(login, Facts(email_verified=verified, factors=factors)) is stage
+    assert next_stage(login, Facts(email_verified=verified, has_second_factor=protected)) is stage
 
 
 @given(logins, facts)
@@ -81,7 +83,7 @@ def test_a_login_is_complete_only_with_every_needed_stage_passed(
     """O1: whatever was passed in whatever order, nothing that is needed is left out."""
     if next_stage(login, about) is None:
         assert about.email_verified or Stage.VERIFY_EMAIL in login.passed
-        assert not about.factors or Stage.MFA_AUTHENTICATE in login.passed
+        assert not about.has_second_factor or Stage.MFA_AUTHENTICATE in login.passed
 
 
 @given(facts)
@@ -233,40 +235,6 @@ def test_reauthentication_counts_for_its_window(
     method = replace(PASSWORD, at=NOW - timedelta(seconds=age), reauthenticated=reauthenticated)
 
     assert reauthenticated_within([method], timedelta(minutes=5), NOW) is counts
-
-
-# Register
-
-ONE, TWO = (Entry(id=own, type="totp", created_at=NOW) for own in ("a1", "a2"))
-KEY = Entry(id="k1", type="webauthn", created_at=NOW)
-
-
-@pytest.mark.parametrize(
-    ("pending", "left"),
-    [
-        (Pending(intent=Intent.ADD, type="totp", id="a9"), ["a1", "k1"]),
-        (Pending(intent=Intent.REMOVE, type="totp", id="a1"), ["k1"]),
-        (Pending(intent=Intent.REMOVE, type="webauthn", id="k1"), ["a1"]),
-        (None, ["a1", "k1"]),
-    ],
-)
-def test_a_repair_undoes_additions_completes_removals_and_changes_nothing_else(
-    pending: Pending | None, left: list[str]
-) -> None:
-    clean = repaired(Register(number=4, entries=(ONE, KEY), pending=pending))
-
-    assert [entry.id for entry in clean.entries] == left
-    assert clean.pending is None
-
-
-def test_a_register_knows_its_entries() -> None:
-    register = Register().with_entry(ONE).with_entry(KEY).with_entry(TWO)
-
-    assert register.types == ("totp", "webauthn")
-    assert register.of_type("totp") == (ONE, TWO)
-    assert register.find("k1") == KEY
-    assert register.without("a1").find("a1") is None
-    assert register.used("a2", NOW).find("a2") == replace(TWO, last_used_at=NOW)
 
 
 # Limits

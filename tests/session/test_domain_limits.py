@@ -7,6 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from services.session.domain.limits import (
+    ABSENT,
     ACCOUNT_RATES,
     LAST_FAILURE,
     LOGIN,
@@ -82,11 +83,12 @@ def test_what_cannot_be_counted_is_refused(action: str, text: str) -> None:
 
 
 def test_the_defaults_are_allauths() -> None:
+    """Each name of allauth's is here with its default, or refused as being absent."""
     pytest.importorskip("allauth")
     from django.conf import settings  # noqa: PLC0415
 
     if not settings.configured:
-        settings.configure()
+        settings.configure(ACCOUNT_EMAIL_VERIFICATION_BY_CODE_ENABLED=True)
     from allauth.account.app_settings import AppSettings  # noqa: PLC0415
 
     theirs = AppSettings("ACCOUNT_").RATE_LIMITS
@@ -94,6 +96,8 @@ def test_the_defaults_are_allauths() -> None:
     assert {action: parse_rates(text) for action, text in ACCOUNT_RATES.items()} == {
         action: parse_rates(theirs[action]) for action in ACCOUNT_RATES
     }
+    assert theirs.keys() == ACCOUNT_RATES.keys() | ABSENT
+    assert not ACCOUNT_RATES.keys() & ABSENT
 
 
 def test_every_rate_of_an_action_has_a_counter_of_its_own() -> None:

@@ -6,7 +6,9 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 
 import pytest
+from sqlalchemy import delete as delete_from
 from sqlalchemy import select
+from structlog.testing import capture_logs
 
 from services.session.domain.mails import MailKind
 from services.session.flows import (
@@ -16,7 +18,7 @@ from services.session.flows import (
     build_erasing,
     build_flows,
 )
-from services.session.flows.delete import LEASE, Erasing
+from services.session.flows.delete import LEASE, LONGEST_DELAY, Erasing
 from services.session.flows.outcomes import (
     Gone,
     LoginNeeded,
@@ -25,13 +27,16 @@ from services.session.flows.outcomes import (
     Standing,
 )
 from services.session.gateway.ledger import LedgerClient
-from services.session.store.tables import emails, erasures, origins, users
-from shared.database import Statement
-from shared.errors import CountersignError, NotFound, Unavailable
+from services.session.store.rows import EMPTY_REGISTER
+from services.session.store.tables import emails, erasures, keepers, origins, users
+from shared.database import Statement, also
+from shared.errors import Conflict, CountersignError, NotFound, Unavailable
 from tests.session.house import ADA, RING, Crash, Cut, House, Visitor
 from tests.session.test_flows_operate import operating
 
-LEFT = {table.name: Statement(select(*table.c)) for table in (users, emails, origins, erasures)}
+LEFT = {
+    table.name: Statement(select(*table.c)) for table in (users, emails, origins, erasures, keepers)
+}
 
 
 @dataclass
@@ -47,10 +52,11 @@ class Ledger(LedgerClient):
             raise self.away
 
 
-def erasing(house: House, ledger: Ledger) -> Erasing:
-    """Return what the worker does for those who are deleted."""
+def erasing(house: House, ledger: Ledger, *, configured: bool = True) -> Erasing:
+    """Return what the worker does for those who are deleted, with or without any factor."""
+    factors = house.factors if configured else {}
     return build_erasing(
-        house.db, factors=house.factors, ledger=ledger, clock=house.clock, policy=Policy()
+        house.db, factors=factors, ledger=ledger, clock=house.clock, policy=Policy()
     )
 
 
@@ -95,7 +101,8 @@ async def test_nothing_but_the_id_is_left(house: House) -> None:
     row = await house.user()
     assert row.id == before.id
     assert row.deleted_at is not None
-    assert (row.password_hash, row.register, row.register_pending) == (None, "[]", None)
+    assert (row.password_hash, row.register_pending) == (None, None)
+    assert row.register == EMPTY_REGISTER
     assert row.factor_epoch > before.factor_epoch
     assert row.session_epoch > before.session_epoch
     assert [await left(house, name) for name in ("emails", "origins", "erasures")] == [0, 0, 1]
@@ -231,6 +238,135 @@ async def test_while_a_factor_is_away_the_ledger_forgets_and_it_is_asked_again(
     assert await house.enrolled() == []
 
 
+async def test_a_factor_that_is_configured_no_more_has_not_forgotten(house: House) -> None:
+    """What it holds is still there: it is waited for until it is configured again."""
+    ada = await protected(house)
+    user_id = (await house.user()).id
+    await delete(ada)
+    ledger = Ledger()
+
+    with capture_logs() as logs:
+        assert await erasing(house, ledger, configured=False).erase_due() == 0
+        assert await erasing(house, ledger, configured=False).erase_due() == 0
+
+    assert ledger.asked == [user_id]
+    assert await left(house, "erasures") == 1
+    (told,) = logs
+    assert (told["event"], told["log_level"]) == ("erasure_waits", "warning")
+    assert "totp" in told["not_configured"]
+    assert told["waits_for"] == []
+    assert len(await house.enrolled()) == 1
+
+    house.clock.turn(minutes=1)
+    assert await erasing(house, ledger).erase_due() == 1
+    assert await house.enrolled() == []
+    assert [await left(house, name) for name in ("erasures", "keepers")] == [0, 0]
+    assert (await house.events())[-1] == "user_erased"
+
+
+@pytest.mark.parametrize("history", ["removed", "reset", "being added"])
+async def test_a_factor_counts_as_told_whatever_became_of_it(house: House, history: str) -> None:
+    """The register is no record of who knows somebody: it holds what counts today."""
+    ada = await house.visitor().join()
+    await ada.reauthenticate()
+    await ada.show_totp()
+    if history == "being added":
+        with pytest.raises(Crash):
+            await Visitor(house.mortal(1), token=ada.token, secret=ada.secret).activate(ada.otp())
+    else:
+        await ada.activate(ada.otp())
+    if history == "removed":
+        await ada.deactivate()
+    if history == "reset":
+        await operating(house).reset_mfa(ADA)
+    assert await house.registered() == []
+    await operating(house).delete(ADA)
+
+    assert await erasing(house, Ledger(), configured=False).erase_due() == 0
+
+    house.clock.turn(seconds=LONGEST_DELAY / timedelta(seconds=1))
+    assert await erasing(house, Ledger()).erase_due() == 1
+
+
+async def test_who_never_met_a_factor_waits_for_none(house: House) -> None:
+    await house.visitor().join()
+    await operating(house).delete(ADA)
+
+    assert await erasing(house, Ledger(), configured=False).erase_due() == 1
+
+
+async def test_what_the_register_holds_at_the_end_is_remembered_in_any_case(house: House) -> None:
+    """Also if it was written by a version that did not note who was told."""
+    await protected(house)
+    await house.db.apply(also(Statement(delete_from(keepers))))
+    await operating(house).delete(ADA)
+
+    assert await erasing(house, Ledger(), configured=False).erase_due() == 0
+
+
+async def test_a_factor_that_is_told_while_all_are_asked_is_asked_too(house: House) -> None:
+    """Whoever was recognised before the deletion may still begin an enrolment."""
+    await house.visitor().join()
+    user_id = (await house.user()).id
+    await operating(house).delete(ADA)
+
+    class Late(Ledger):
+        async def forget(self, user_id: str) -> None:
+            await house.store.write(house.store.keep(user_id, "totp"))
+
+    assert await erasing(house, Late(), configured=False).erase_due() == 0
+    house.clock.turn(seconds=LEASE / timedelta(seconds=1))
+    assert await erasing(house, Ledger(), configured=False).erase_due() == 0
+    assert user_id in [row.user_id for row in await house.db.all(LEFT["keepers"])]
+
+
+async def test_an_operator_may_say_that_a_factor_is_no_more(house: House) -> None:
+    ada = await protected(house)
+    user_id = (await house.user()).id
+    operator = operating(house)
+    with pytest.raises(Conflict):
+        await operator.waive_erasure(ADA, "totp")
+    await delete(ada)
+    await erasing(house, Ledger(), configured=False).erase_due()
+    with pytest.raises(Conflict):
+        await operator.waive_erasure(user_id, "smoke_signals")
+    waiting = await operator.erasure(await operator.find(user_id))
+    assert waiting is not None
+    assert "totp" in waiting.factors
+    assert waiting.attempts == 1
+
+    for factor in waiting.factors:
+        assert await erasing(house, Ledger(), configured=False).erase_due() == 0
+        await operator.waive_erasure(user_id, factor)
+    assert await erasing(house, Ledger(), configured=False).erase_due() == 1
+
+    *_, erased = rows = await house.event_rows()
+    waived = [row for row in rows if row.type == "mfa.session.user_erasure_waived"]
+    assert {row.subject for row in waived} == {user_id}
+    assert [json.loads(row.data) for row in waived] == [
+        {"by": "operator", "factor": factor} for factor in waiting.factors
+    ]
+    assert erased.type == "mfa.session.user_erased"
+    assert await operator.erasure(await operator.find(user_id)) is None
+    with pytest.raises(Conflict):
+        await operator.waive_erasure(user_id, "totp")
+
+
+async def test_a_factor_that_was_waived_is_asked_where_it_is_configured(house: House) -> None:
+    ada = await protected(house)
+    user_id = (await house.user()).id
+    await delete(ada)
+    await operating(house).waive_erasure(user_id, "totp")
+    house.wire.break_down()
+
+    assert await erasing(house, Ledger()).erase_due() == 0
+
+    house.wire.restore()
+    house.clock.turn(minutes=1)
+    assert await erasing(house, Ledger()).erase_due() == 1
+    assert await house.enrolled() == []
+
+
 async def test_pauses_grow_up_to_an_hour(house: House) -> None:
     await operating(house).create(ADA, None, verified=True)
     await operating(house).delete(ADA)
@@ -344,6 +480,6 @@ async def test_a_deletion_leaves_no_survivor_on_postgresql(pg_house: House) -> N
     await erasing(pg_house, Ledger()).erase_due()
     pg_house.clock.turn(minutes=2)
     await pg_house.sweeps.collect_dead()
-    assert [await left(pg_house, name) for name in LEFT] == [1, 0, 0, 0]
+    assert [await left(pg_house, name) for name in LEFT] == [1, 0, 0, 0, 0]
     assert await pg_house.session_rows() == []
     assert await pg_house.enrolled() == []

@@ -8,11 +8,12 @@ from typing import Any
 
 import pytest
 
+from services.session.domain.faults import rate_limited
 from services.session.domain.limits import FOR_EVER, LAST_FAILURE
 from services.session.domain.sessions import Client
-from services.session.flows.outcomes import Enrolled, Removed, Standing, Throttled
+from services.session.flows.outcomes import Enrolled, Refused, Removed, Standing, Throttled
 from services.session.flows.passwords import PasswordHasher
-from shared.clock import from_micros
+from shared.clock import from_micros, to_micros
 from shared.database import Database
 from shared.errors import Unavailable
 from tests.session.house import (
@@ -174,6 +175,57 @@ async def test_activation_is_no_place_to_guess(house: House) -> None:
     house.clock.turn(minutes=5)
     await ada.reauthenticate()
     assert isinstance(await ada.activate(ada.otp()), Enrolled)
+
+
+async def test_a_refused_activation_tells_how_long_to_wait(house: House) -> None:
+    """L9: until the rest is over; at the end of the row nobody is told to wait."""
+    ada = await house.visitor().join()
+    await ada.reauthenticate()
+    await ada.show_totp()
+    for number in range(5):
+        await ada.activate(ada.wrong_otp(number))
+    house.clock.turn(seconds=100)
+
+    outcome = await ada.activate(ada.otp())
+
+    assert outcome == Refused((rate_limited(),), timedelta(seconds=200))
+    await change_user(house, mfa_rests_until=to_micros(FOR_EVER))
+    house.clock.turn(minutes=4)  # but not so long that a fresh proof would be asked for
+    await ada.reauthenticate()
+    assert await ada.activate(ada.otp()) == Refused((rate_limited(),), None)
+
+
+async def test_whoever_guesses_elsewhere_stops_no_activation_at_home(house: House) -> None:
+    """L3: as at a login: the rest that others caused does not hold where the owner has been."""
+    ada = await house.visitor().join()
+    thief = Visitor(house, "203.0.113.9", token=ada.token)
+    await ada.reauthenticate()
+    await ada.show_totp()
+    thief.secret = ada.secret
+    told = [await thief.activate(thief.wrong_otp(number)) for number in range(6)]
+    assert spread(told) == {"incorrect_code": 5, "rate_limited": 1}
+
+    assert faults_of(await ada.activate(ada.wrong_otp())) == ["incorrect_code"]
+    assert faults_of(await thief.activate(thief.otp())) == ["rate_limited"]
+    assert isinstance(await ada.activate(ada.otp()), Enrolled)
+    assert (await house.user()).mfa_failures == 0
+
+
+async def test_five_wrong_codes_at_home_are_the_last_there_too(house: House) -> None:
+    """L3: nor does the allowance make it a place to guess."""
+    ada = await house.visitor().join()
+    thief = Visitor(house, "203.0.113.9", token=ada.token)
+    await ada.reauthenticate()
+    await ada.show_totp()
+    thief.secret = ada.secret
+    for number in range(5):
+        await thief.activate(thief.wrong_otp(number))
+
+    told = [await ada.activate(ada.wrong_otp(number)) for number in range(6)]
+
+    assert spread(told) == {"incorrect_code": 5, "rate_limited": 1}
+    assert faults_of(await ada.activate(ada.otp())) == ["rate_limited"]
+    assert await house.registered() == []
 
 
 async def test_a_stranger_cannot_use_up_the_second_factor(house: House) -> None:
@@ -352,10 +404,10 @@ async def test_a_sign_up_that_mails_nobody_counts_for_its_origin(house: House) -
     """L2: or an address that has had its mails would be free of any limit."""
     outcomes = [await house.visitor().sign_up() for _ in range(20)]
 
-    assert spread(outcomes) == {"Standing": 5, "Throttled": 15}
+    assert spread(outcomes) == {"Standing": 1, "Throttled": 19}
     assert isinstance(await house.visitor().sign_up("new@example.org"), Throttled)
     assert isinstance(await house.visitor("198.51.100.1").sign_up("new@example.org"), Standing)
-    assert (await house.events()).count("signup_limited") == 16
+    assert (await house.events()).count("signup_limited") == 20
 
 
 async def test_parallel_passwords_reveal_no_more_than_the_limit(pg_house: House) -> None:

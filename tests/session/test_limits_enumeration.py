@@ -14,8 +14,8 @@ from tests.session.house import ADA, HOME, RING, House, Visitor, faults_of
 
 NOBODY = "nobody@example.org"
 AWAY = "203.0.113.77"
-TRIES = 300
-ROUNDS = 3  # on a machine that does other things too, a median may be off once
+TRIES = 500
+MAY_DIFFER = 0.1
 GENEROUS = {"login": "1000000/m/ip", "login_failed": "1000000/m/ip,1000000/m/key"}
 
 
@@ -79,31 +79,34 @@ async def test_refused_logins_say_the_same_to_the_database(house: House, address
 
 @pytest.mark.parametrize("address", [HOME, AWAY])
 async def test_refused_logins_take_the_same_time(house: House, address: str) -> None:
-    """L8: the medians of some hundred tries differ by less than a tenth."""
+    """L8: the medians of some hundred tries differ by less than a tenth.
+
+    Known and unknown take turns, so that whatever else the machine does meets both alike. A pause
+    that falls on one half of it may still move a median once: then all is tried anew, and only
+    what shows both times, in the same direction, is a difference of the service.
+    """
     await known_and_gone(house)
     account = {action: check_rates(action, text) for action, text in GENEROUS.items()}
     house.flows = flows(house, house.db, Limits(account={**Limits().account, **account}))
     visitor = house.visitor(address)
     await seconds_of(visitor, ADA), await seconds_of(visitor, NOBODY)
 
-    differences = []
-    for _ in range(ROUNDS):
-        known, unknown = await medians(visitor)
-        differences.append(abs(known - unknown) / min(known, unknown))
-        if differences[-1] < 0.1:
-            return
-    pytest.fail(f"the medians differ by {differences}")
+    first = await difference(visitor)
+    if abs(first) < MAY_DIFFER:
+        return
+    again = await difference(visitor)
+    assert abs(again) < MAY_DIFFER, f"known addresses took {first:+.0%}, then {again:+.0%}"
 
 
-async def medians(visitor: Visitor) -> tuple[float, float]:
-    """Return how long a known and an unknown address take, by turns."""
+async def difference(visitor: Visitor) -> float:
+    """Return by what part of the median a known address takes longer than an unknown one."""
     known: list[float] = []
     unknown: list[float] = []
     for number in range(TRIES):
         pairs = [(ADA, known), (NOBODY, unknown)]
         for email, seconds in pairs if number % 2 else reversed(pairs):
             seconds.append(await seconds_of(visitor, email))
-    return median(known), median(unknown)
+    return median(known) / median(unknown) - 1
 
 
 async def seconds_of(visitor: Visitor, email: str) -> float:

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from services.session.flows.outcomes import Standing
+from services.session.flows.outcomes import Sessions, Standing
 from shared.database import Database
 from shared.token import hash_token
 from tests.session.house import House, Visitor, counted, faults_of
@@ -20,12 +20,13 @@ CROWD = """
 SET session_replication_role = replica;
 INSERT INTO users (id, created_at, password_hash, factor_epoch, session_epoch, register,
                    register_number, mfa_failures, mfa_rests_until)
-SELECT 'u' || n, 0, 'x', 0, 0, '[]', 0, 0, 0 FROM generate_series(1, $1::int) n;
+SELECT 'u' || n, 0, 'x', 0, 0, '{"entries":[],"serials":{}}', 0, 0, 0
+FROM generate_series(1, $1::int) n;
 INSERT INTO emails (id, user_id, address, verified_at, is_primary)
 SELECT 'e' || n, 'u' || n, 'u' || n || '@example.net', 0, 1 FROM generate_series(1, $1::int) n;
 INSERT INTO sessions (id, kind, token_hash, version, user_id, session_epoch, created_at,
-                      expires_at, methods, enrolments, ip, user_agent)
-SELECT 's' || n, 'app', decode(md5(n::text), 'hex'), 0, 'u' || n, 0, 0, 9e15::bigint, '[]', '{}',
+                      expires_at, methods, ip, user_agent)
+SELECT 's' || n, 'app', decode(md5(n::text), 'hex'), 0, 'u' || n, 0, 0, 9e15::bigint, '[]',
        '192.0.2.9', '' FROM generate_series(1, $1::int) n;
 INSERT INTO attempts (key, count, ceiling, window_ends_at)
 SELECT 'a' || n, 1, 5, 9e15::bigint FROM generate_series(1, $1::int) n;
@@ -97,6 +98,30 @@ async def test_no_statement_of_a_login_walks_a_table(pg_house: House) -> None:
 
     found = await plans(pg_house, sent)
     assert len(found) >= 6
+    for text, plan in found.items():
+        assert not SCANNED.search(plan), f"{text}\n{plan}"
+
+
+@pytest.mark.timeout(300)
+async def test_no_statement_about_sessions_walks_a_table(pg_house: House) -> None:
+    """To list one's sessions, end one, and end all, among a million of others."""
+    ada = await pg_house.visitor().join()
+    other = ada.elsewhere()
+    await other.log_in()
+    session = (await other.visit()).session
+    assert session is not None
+    await crowd(pg_house)
+    sent = overheard(pg_house)
+
+    shown = await ada.sessions()
+    assert isinstance(shown, Sessions)
+    assert len(shown.listed) == 2
+    assert isinstance(await ada.end_sessions(session.id), Sessions)
+    assert isinstance(await ada.end_all_sessions(), Standing)
+
+    found = await plans(pg_house, sent)
+    assert len(found) >= 5
+    assert sum("FROM sessions" in text for text in found) >= 3
     for text, plan in found.items():
         assert not SCANNED.search(plan), f"{text}\n{plan}"
 

@@ -1,10 +1,16 @@
 """The settings that hold rates, what counts as one, and what happens beyond them."""
 
+from collections.abc import Awaitable, Callable, Mapping
 from datetime import timedelta
 
 import pytest
 
+from services.session.domain.faults import TOO_MANY_ATTEMPTS
 from services.session.domain.limits import (
+    ABSENT,
+    ACCOUNT_RATES,
+    CHANGE_PASSWORD,
+    CONFIRM_EMAIL,
     LOGIN,
     LOGIN_FAILED,
     REAUTHENTICATE,
@@ -15,12 +21,13 @@ from services.session.domain.limits import (
     check_rates,
     parse_rates,
 )
+from services.session.domain.mails import MailKind
 from services.session.flows import PasswordHasher, Policy, build_flows
-from services.session.flows.outcomes import Refused, Standing, Throttled
+from services.session.flows.outcomes import Outcome, Refused, Standing, Throttled
 from services.session.settings import Settings
 from shared.errors import ConfigurationError
 from shared.settings import load
-from tests.session.house import RING, House, faults_of
+from tests.session.house import ADA, PASSWORD, RING, House, Visitor, faults_of
 from tests.session.test_api_settings import settings
 
 MINUTE = timedelta(minutes=1)
@@ -102,7 +109,12 @@ def test_false_switches_every_rate_off(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.mark.parametrize(
     ("name", "text", "told"),
     [
-        ("ACCOUNT_RATE_LIMITS", '{"reset_password": "20/m/ip"}', "reset_password"),
+        *(
+            ("ACCOUNT_RATE_LIMITS", f'{{"{action}": "20/m/ip"}}', f"{action}, for which there is")
+            for action in sorted(ABSENT)
+        ),
+        ("ACCOUNT_RATE_LIMITS", '{"logon": "20/m/ip"}', "logon, of login, login_failed"),
+        ("ACCOUNT_RATE_LIMITS", '{"confirm_email": "5/m/user"}', "per user"),
         ("ACCOUNT_RATE_LIMITS", '{"login": "many"}', "5/m/user"),
         ("ACCOUNT_RATE_LIMITS", '{"login": 5}', "5/m/user"),
         ("ACCOUNT_RATE_LIMITS", '{"login": "5/m/user"}', "per user"),
@@ -128,6 +140,156 @@ def test_rates_that_cannot_be_kept_are_refused_at_start(
 
 
 # What they do
+
+
+Doing = Callable[[House, Visitor], Awaitable[Outcome]]
+
+
+async def logs_in(house: House, _: Visitor) -> Outcome:
+    return await house.visitor().log_in()
+
+
+async def fails_to_log_in(house: House, _: Visitor) -> Outcome:
+    return await house.visitor().log_in(password="wrong")
+
+
+async def signs_up(house: House, _: Visitor) -> Outcome:
+    return await house.visitor().sign_up(f"p{len(await house.session_rows())}@example.org")
+
+
+async def signs_up_again(house: House, _: Visitor) -> Outcome:
+    return await house.visitor().sign_up(ADA)
+
+
+async def changes_the_password(_: House, ada: Visitor) -> Outcome:
+    return await ada.change_password(PASSWORD, PASSWORD)
+
+
+async def proves_it_again(_: House, ada: Visitor) -> Outcome:
+    return await ada.reauthenticate()
+
+
+EFFECTS: Mapping[str, tuple[str, Doing, object]] = {
+    LOGIN: ("1/h/ip", logs_in, Throttled),
+    LOGIN_FAILED: ("1/h/key", fails_to_log_in, ["too_many_login_attempts"]),
+    SIGNUP: ("1/h/ip", signs_up, Throttled),
+    CONFIRM_EMAIL: ("1/h/key", signs_up_again, Throttled),
+    CHANGE_PASSWORD: ("1/h/user", changes_the_password, Throttled),
+    REAUTHENTICATE: ("1/h/user", proves_it_again, Throttled),
+}
+"""For every name a rate, what it limits, and what is answered beyond it."""
+
+
+@pytest.mark.parametrize("action", ACCOUNT_RATES)
+async def test_every_name_has_its_effect(
+    house: House, action: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """L1: what is set is what holds: once an hour, and the second time is refused."""
+    rate, does, beyond = EFFECTS[action]
+    ada = await house.visitor().join()
+    monkeypatch.setenv("ACCOUNT_RATE_LIMITS", f'{{"{action}": "{rate}"}}')
+    house = house.under(settings().policy)
+    ada.house = house
+    house.clock.turn(seconds=10)
+
+    first, second = await does(house, ada), await does(house, ada)
+    house.clock.turn(hours=1)
+    third = await does(house, ada)
+
+    for outcome in (first, third):
+        assert not isinstance(outcome, Throttled)
+        assert faults_of(outcome) != beyond
+    assert faults_of(second) == beyond if isinstance(beyond, list) else type(second) is beyond
+    wait = getattr(second, "retry_after", None)
+    assert wait is not None
+    assert timedelta(minutes=59) < wait <= timedelta(hours=1)
+
+
+async def mailed(house: House) -> list[str]:
+    return [mail.kind for mail in await house.mails()]
+
+
+async def test_the_code_is_mailed_again_after_ten_seconds_and_not_before(house: House) -> None:
+    """Whoever logs in again meanwhile is told so, as allauth tells it, and gets no mail."""
+    await house.visitor().sign_up()
+    house.clock.turn(seconds=4)
+    assert await mailed(house) == [MailKind.VERIFICATION_CODE]
+
+    outcome = await house.visitor().log_in()
+
+    assert outcome == Refused((TOO_MANY_ATTEMPTS,), timedelta(seconds=6))
+    assert await mailed(house) == []
+    house.clock.turn(seconds=6)
+    assert isinstance(await house.visitor().log_in(), Standing)
+    assert await mailed(house) == [MailKind.VERIFICATION_CODE]
+
+
+async def test_a_login_that_gets_no_code_leaves_the_one_before_as_it_was(house: House) -> None:
+    ada = house.visitor()
+    await ada.sign_up()
+    code = await house.code()
+
+    assert faults_of(await ada.log_in()) == ["too_many_login_attempts"]
+
+    outcome = await ada.verify(code)
+    assert isinstance(outcome, Standing)
+    assert outcome.visit.authenticated
+
+
+async def test_a_login_that_needs_no_code_is_not_limited_by_mails(house: House) -> None:
+    """Nobody can keep a person out by having them mailed."""
+    await house.visitor().join()
+    for _ in range(3):
+        await house.visitor("203.0.113.9").sign_up(ADA)
+
+    assert isinstance(await house.visitor().log_in(), Standing)
+
+
+@pytest.mark.parametrize("known", [True, False])
+async def test_sign_ups_at_once_are_refused_whether_the_address_is_known_or_not(
+    house: House, known: bool
+) -> None:
+    """L8: the first by the same answer as ever, the second with the same time to wait."""
+    if known:
+        await house.visitor().join()
+        house.clock.turn(seconds=10)
+
+    outcomes = [await house.visitor().sign_up() for _ in range(3)]
+
+    assert isinstance(outcomes[0], Standing)
+    assert outcomes[1:] == [Throttled(timedelta(seconds=10))] * 2
+    assert len(await house.mails()) == 1
+
+
+@pytest.mark.parametrize("known", [True, False])
+async def test_nobody_is_flooded_with_mail(house: House, known: bool) -> None:
+    """Five mails in five minutes and twenty in a day, though the operator limits nothing."""
+    if known:
+        await house.visitor().join()
+        house.clock.turn(days=1)
+    house = limited(house, confirm_email="", signup="")
+    counts = []
+    for _ in range(6):
+        for n in range(8):
+            await house.visitor(f"203.0.113.{n}").sign_up()
+        counts.append(len(await house.mails()))
+        house.clock.turn(minutes=5)
+
+    assert counts == [5, 5, 5, 5, 0, 0]
+    outcome = await house.visitor().sign_up()
+    assert isinstance(outcome, Throttled)
+    assert timedelta(hours=23) < outcome.retry_after < timedelta(days=1)
+    house.clock.turn(days=1)
+    assert isinstance(await house.visitor().sign_up(), Standing)
+
+
+async def test_mails_can_be_limited_by_origin(house: House) -> None:
+    limited(house, confirm_email="2/h/ip,1/10s/key")
+
+    outcomes = [await house.visitor().sign_up(f"p{n}@example.org") for n in range(3)]
+
+    assert [type(outcome) for outcome in outcomes] == [Standing, Standing, Throttled]
+    assert isinstance(await house.visitor("203.0.113.9").sign_up("p9@example.org"), Standing)
 
 
 async def test_logins_are_limited_by_origin(house: House) -> None:

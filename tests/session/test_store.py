@@ -12,6 +12,7 @@ from services.session.domain.mails import Mail, MailKind
 from services.session.events import MailGivenUp
 from services.session.flows import build_mails
 from services.session.store import MailStore, Store, statements
+from services.session.store.arrears import ARREARS
 from services.session.store.tables import attempts, mails, metadata, sessions
 from shared.cipher import CannotOpen, Cipher, KeyRing
 from shared.clock import to_micros
@@ -147,7 +148,7 @@ async def test_what_is_over_is_deleted_and_nothing_else(house: House) -> None:
     await house.visitor().log_in("nobody@example.org", "wrong")
     await house.visitor().sign_up("bob@example.org")
     assert await house.sweeps.delete_expired() == 0
-    house.clock.turn(minutes=15)
+    house.clock.turn(days=1)
 
     assert await house.sweeps.delete_expired() == 1
     left = await house.db.all(Statement(select(sessions.c.authenticated_at)))
@@ -175,6 +176,14 @@ async def test_expired_rows_are_deleted_in_batches(house: House) -> None:
 
 
 # Growth
+
+
+async def test_what_is_late_is_counted_by_indexes(pg_house: House) -> None:
+    plan = await explain(pg_house.db, ARREARS.sql("postgresql").text)
+
+    assert "mails_tried" in plan
+    assert "mails_due_at" in plan
+    assert "users_register_marked_at" in plan
 
 
 @pytest.mark.parametrize("statement", ["FIND_SESSION", "FIND_BY_ADDRESS", "FIND_ACCOUNT"])

@@ -2,23 +2,25 @@
 
 import asyncio
 import sqlite3
-from collections.abc import AsyncIterator
-from contextlib import closing
+from collections.abc import AsyncIterator, Iterator
+from contextlib import AsyncExitStack, asynccontextmanager, closing, contextmanager
 from datetime import UTC, datetime, timedelta
 from email.message import EmailMessage
 from pathlib import Path
 
 import pytest
 import pytest_asyncio
+from prometheus_client import REGISTRY
 
 from services.session.domain.mails import Mail, MailKind
-from services.session.flows import build_mails
+from services.session.flows import PasswordHasher, build_mails, build_operating
 from services.session.flows.delivery import KEEP_TRYING, LEASE, Delivery, pause_after
 from services.session.gateway.postbox import Inbox, Postbox, Undeliverable
 from services.session.gateway.templates import Templates
 from services.session.store import MailStore
 from services.session.worker import register
 from shared.cipher import KeyRing
+from shared.clock import Clock, utc_now
 from shared.database import Database
 from shared.errors import Unavailable
 from shared.migrations import migrate
@@ -27,11 +29,12 @@ from shared.worker import background, create_celery
 from tests.journeys.person import Person
 from tests.journeys.suite import InProcess, in_process
 from tests.session.house import counted
-from tests.suites import until
+from tests.suites import PATIENCE, until
 
 RING = KeyRing(primary="k", keys={"k": bytes(32)})
 NOON = datetime(2026, 3, 14, 12, tzinfo=UTC)
 CODE = "BCDF-GHJK"
+AT_ONCE = 5.0  # seconds in which a busy machine answers, and no mail server is given up
 
 
 class Hands:
@@ -338,15 +341,109 @@ async def test_the_worker_sends_mail_and_throws_away_what_is_over(tmp_path: Path
 
 
 def _work_until_it_is_done(suite: InProcess) -> None:
-    path = suite.settings.session_database_url.get_secret_value().removeprefix("sqlite:///")
+    with working(suite):
+        until(lambda: Inbox(suite.settings.inbox).messages(1), "the mail")
+        until(lambda: _read(suite, "SELECT count(*) FROM sessions") == 0, "the session's end")
+
+
+@contextmanager
+def working(suite: InProcess, clock: Clock = utc_now) -> Iterator[None]:
+    """Have session's worker run beside the suite."""
     app = create_celery("redis://127.0.0.1:1/0", "test")
-    register(app, suite.settings)
+    register(app, suite.settings, clock)
     work = background(app)
     work.start()
     try:
-        until(lambda: Inbox(suite.settings.inbox).messages(1), "the mail")
-        with closing(sqlite3.connect(path)) as database:
-            count = "SELECT count(*) FROM sessions"
-            until(lambda: database.execute(count).fetchone() == (0,), "the end of the session")
+        yield
     finally:
         work.stop()
+
+
+def _read(suite: InProcess, question: str) -> int:
+    path = suite.settings.session_database_url.get_secret_value().removeprefix("sqlite:///")
+    with closing(sqlite3.connect(path)) as database:
+        (answer,) = database.execute(question).fetchone()
+    return int(answer)
+
+
+def _shown(metric: str) -> float | None:
+    return REGISTRY.get_sample_value(f"countersign_{metric}", {"source": "session"})
+
+
+class Silent:
+    """A mail server that takes connections and says nothing, for as long as anybody waits."""
+
+    def __init__(self) -> None:
+        self.reached = asyncio.Event()
+
+    @asynccontextmanager
+    async def listening(self) -> AsyncIterator[str]:
+        """Listen, and name the address."""
+        writers = []
+
+        def keep(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+            writers.append(writer)
+            self.reached.set()
+
+        server = await asyncio.start_server(keep, "127.0.0.1")
+        try:
+            yield f"smtp://127.0.0.1:{server.sockets[0].getsockname()[1]}"
+        finally:
+            server.close()
+            for writer in writers:
+                writer.close()
+
+
+async def _create(suite: InProcess, person: Person) -> None:
+    """Make the account of `person` as an operator does, and a mail that tells them."""
+    db = Database(suite.settings.session_database_url.get_secret_value(), source="session")
+    hasher = PasswordHasher(queue=1, threads=1)
+    try:
+        await build_operating(
+            db,
+            ring=suite.settings.session_sealing_keys,
+            clock=suite.clock,
+            policy=suite.settings.policy,
+            hasher=hasher,
+        ).create(person.email, person.password, verified=True)
+    finally:
+        hasher.close()
+        await db.close()
+
+
+@pytest.mark.parametrize("worker", ["away", "stuck"])
+async def test_neither_signup_nor_login_waits_for_mail(tmp_path: Path, worker: str) -> None:
+    """D3: not for a worker that is away, nor for a mail server that never answers one."""
+    silent = Silent()
+    async with (
+        silent.listening() as smtp_url,
+        in_process(tmp_path, smtp_url=smtp_url) as suite,
+        AsyncExitStack() as stack,
+    ):
+        ada = Person(suite=suite, client=suite.client("app"))
+        await _create(suite, ada)
+        if worker == "stuck":
+            stack.enter_context(working(suite, suite.clock))
+            await asyncio.wait_for(silent.reached.wait(), PATIENCE)
+
+        async with asyncio.timeout(AT_ONCE):
+            bob = Person(suite=suite, client=suite.client("app"))
+            signed_up = await bob.client.post("auth/signup", bob.credentials)
+            logged_in = await ada.log_in()
+
+        assert (signed_up.pending, logged_in.status) == (["verify_email"], 200)
+        assert silent.reached.is_set() == (worker == "stuck")
+        # That of the operator, and the code: none has left.
+        assert _read(suite, "SELECT count(*) FROM mails") >= 2
+
+
+async def test_the_worker_shows_what_is_late(tmp_path: Path) -> None:
+    async with in_process(tmp_path, smtp_url="smtp://127.0.0.1:1") as suite:
+        await _create(suite, Person(suite=suite, client=suite.client("app")))
+        with working(suite, suite.clock):
+            await asyncio.to_thread(
+                until, lambda: _shown("mails_waiting") == 1, "the mail among what is late"
+            )
+            assert _shown("erasures_waiting") == 0
+
+        assert _shown("mails_waiting") is None

@@ -7,9 +7,11 @@ from services.session.domain.access import Access
 from services.session.flows.outcomes import Outcome
 
 TOTP = "/account/authenticators/totp"
+RECOVERY_CODES = "/account/authenticators/recovery-codes"
 
 routes = Routes()
 totp_routes = Routes()
+recovery_codes_routes = Routes()
 
 
 @routes.get(
@@ -41,7 +43,7 @@ async def show_totp(call: Call) -> Outcome:
     return await call.flows.authenticators.show_totp(call.visit)
 
 
-@totp_routes.post(TOTP, access=Access.LOGGED_IN, takes=(CODE,), answers={200: schemas.Enrolled})
+@totp_routes.post(TOTP, access=Access.LOGGED_IN, takes=(CODE,), answers={200: schemas.Activated})
 async def activate_totp(call: Call) -> Outcome:
     """Activate TOTP by a code made from the secret that was shown last."""
     return await call.flows.authenticators.activate_totp(call.visit, call.form()["code"])
@@ -51,3 +53,21 @@ async def activate_totp(call: Call) -> Outcome:
 async def deactivate_totp(call: Call) -> Outcome:
     """Deactivate TOTP."""
     return await call.flows.authenticators.deactivate_totp(call.visit)
+
+
+@recovery_codes_routes.get(
+    RECOVERY_CODES,
+    access=Access.LOGGED_IN,
+    answers={200: schemas.RecoveryCodes, 404: schemas.Absent},
+)
+async def show_recovery_codes(call: Call) -> Outcome:
+    """Show the recovery codes that are left, if they may be seen."""
+    return await call.flows.recovery_codes.show(call.visit)
+
+
+@recovery_codes_routes.post(
+    RECOVERY_CODES, access=Access.LOGGED_IN, answers={200: schemas.RecoveryCodes}
+)
+async def generate_recovery_codes(call: Call) -> Outcome:
+    """Make new recovery codes, in place of all that there were."""
+    return await call.flows.recovery_codes.generate(call.visit)

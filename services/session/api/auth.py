@@ -1,11 +1,15 @@
 """`auth/…`: signing up, logging in stage by stage, reauthenticating, logging out."""
 
-from services.session.api.edge import Call, Routes
-from services.session.api.fields import CODE, EMAIL, KEY, PASSWORD
+from services.session.api.edge import Call, Routes, sound
+from services.session.api.fields import CODE, EMAIL, KEY, PASSWORD, read_flag
 from services.session.domain.access import Access
+from services.session.domain.sessions import Client
 from services.session.flows.outcomes import Outcome, Standing
 
+TRUST = {"type": "object", "properties": {"trust": {"type": "boolean"}}}
+
 routes = Routes()
+trust_routes = Routes([Client.BROWSER])
 
 
 @routes.get("/auth/session", access=Access.ANYONE)
@@ -46,6 +50,13 @@ async def verify_email(call: Call) -> Outcome:
 async def authenticate(call: Call) -> Outcome:
     """Give the second factor that the login waits for."""
     return await call.flows.authenticate.authenticate(call.visit, call.form()["code"])
+
+
+@trust_routes.post("/auth/2fa/trust", access=Access.MFA_TRUST, body=TRUST)
+async def trust_browser(call: Call) -> Outcome:
+    """Complete a login; with `trust`, later ones in this browser take no second factor."""
+    trusts = sound(read_flag("trust", call.members))
+    return await call.flows.trust.decide(call.visit, trusts=trusts)
 
 
 @routes.post("/auth/reauthenticate", access=Access.LOGGED_IN, takes=(PASSWORD,))

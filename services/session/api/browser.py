@@ -12,10 +12,14 @@ from urllib.parse import urlsplit
 from starlette.requests import Request
 from starlette.responses import Response
 
+from shared.trust import MAX_TOKENS, TOKEN
+
 SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS", "TRACE"})  # RFC 9110 section 9.2.1
 CSRF_ALPHABET = string.ascii_letters + string.digits
 CSRF_LENGTH = 32  # characters, 190 bits
 DEFAULT_PORTS = {"http": 80, "https": 443}
+
+SEPARATOR = "~"  # of the tokens in the cookie of trust
 
 SameSite = Literal["lax", "strict", "none"]
 
@@ -89,6 +93,12 @@ def is_own_request(
     return _is_own_origin(request.headers, origins, secure) and _token_fits(
         request.cookies.get(cookie, ""), request.headers.get(header, "")
     )
+
+
+def trust_tokens_of(value: str) -> tuple[str, ...]:
+    """Return the tokens in the cookie of trust, the last of each once; all else is left out."""
+    tokens = (token for token in value.split(SEPARATOR) if TOKEN.fullmatch(token))
+    return tuple(dict.fromkeys(tokens))[-MAX_TOKENS:]
 
 
 def new_csrf_token() -> str:

@@ -1,8 +1,9 @@
 """What every public request goes through: who sent it, may they, and what does it say."""
 
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
+from typing import TypeVar
 
 from fastapi import FastAPI
 from starlette.exceptions import HTTPException
@@ -12,11 +13,13 @@ from starlette.responses import Response
 from services.session.api import envelope, fields
 from services.session.api.address import client_address
 from services.session.api.browser import (
+    SEPARATOR,
     Cookie,
     is_csrf_token,
     is_own_request,
     new_csrf_token,
     origin_of,
+    trust_tokens_of,
 )
 from services.session.api.cors import Cors
 from services.session.api.envelope import Shown
@@ -27,11 +30,20 @@ from services.session.domain.access import Access
 from services.session.domain.faults import Fault
 from services.session.domain.sessions import Client
 from services.session.flows import Flows
-from services.session.flows.outcomes import Gone, LoginNeeded, Outcome, Standing, Visit
+from services.session.flows.outcomes import (
+    Gone,
+    LoginNeeded,
+    Outcome,
+    Standing,
+    TrustedBrowsers,
+    Visit,
+)
 from shared import context
 from shared.errors import Malformed, Mistake
 from shared.http import describe as describe_error
 from shared.http import parse_json
+
+T = TypeVar("T")
 
 ROOT = "/_allauth/"
 PREFIX = ROOT + "{client}/v1"
@@ -44,6 +56,7 @@ class EdgeSettings:
 
     `trusted_origins` are origins of pages besides that of `public_url`, and `cors_origins` those
     that may read answers from elsewhere; `csrf_header` is a header's name, in lower case;
+    without a `trust_cookie` no browser is trusted;
     `client_ip_header` and `trusted_proxy_count` as in `client_address`; `transport` is said only
     where people come by HTTPS.
     """
@@ -55,6 +68,7 @@ class EdgeSettings:
     cors_origins: tuple[str, ...] = ()
     session_cookie: Cookie
     csrf_cookie: Cookie
+    trust_cookie: Cookie | None = None
     csrf_header: str = "x-csrftoken"
     trusted_proxy_count: int = 0
     client_ip_header: str | None = None
@@ -78,6 +92,13 @@ class Invalid(Exception):
     def __init__(self, faults: Sequence[Fault]) -> None:
         super().__init__(", ".join(fault.code for fault in faults))
         self.faults = tuple(faults)
+
+
+def sound(value: T | Fault) -> T:
+    """Return what was read of a member. Raises Invalid if it is a fault."""
+    if isinstance(value, Fault):
+        raise Invalid([value])
+    return value
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -119,6 +140,7 @@ class Route:
     answers: Answers
     handler: Handler
     body: Body | None = None
+    clients: frozenset[Client] = frozenset(Client)
 
     @property
     def summary(self) -> str:
@@ -129,11 +151,13 @@ class Route:
 class Routes:
     """The endpoints of one resource, collected by decorators.
 
-    Paths are given without the prefix of the client.
+    Paths are given without the prefix of the client. They are for all kinds of clients, or for
+    `clients` alone.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, clients: Iterable[Client] = Client) -> None:
         self.all: list[Route] = []
+        self._clients = frozenset(clients)
 
     def get(
         self, path: str, *, access: Access, answers: Answers = STANDING
@@ -148,9 +172,10 @@ class Routes:
         access: Access,
         takes: tuple[fields.Text, ...] = (),
         answers: Answers = STANDING,
+        body: Body | None = None,
     ) -> Callable[[Handler], Handler]:
         """Answer POST at `path`."""
-        return self._add("POST", path, access, takes, answers)
+        return self._add("POST", path, access, takes, answers, body=body)
 
     def delete(
         self,
@@ -183,6 +208,7 @@ class Routes:
                     answers=answers,
                     handler=handler,
                     body=body,
+                    clients=self._clients,
                 )
             )
             return handler
@@ -194,7 +220,7 @@ def mount(app: FastAPI, resources: Iterable[Routes], flows: Flows, settings: Edg
     """Serve every route for each of the configured clients, and only for the allowed hosts."""
     methods: dict[str, list[str]] = {}
     for route in [route for resource in resources for route in resource.all]:
-        for client in sorted(settings.clients):
+        for client in sorted(settings.clients & route.clients):
             path = PREFIX.format(client=client.value) + route.path
             methods.setdefault(path, []).append(route.method)
             edge = (BrowserEdge if client is Client.BROWSER else AppEdge)(flows, settings)
@@ -265,6 +291,7 @@ class AppEdge:
         visit = await self._flows.visits.recognise(
             self.client, token or None, address=address, user_agent=user_agent
         )
+        visit = replace(visit, trust_tokens=self.trust_tokens(request))
         barred = self._flows.visits.admit(visit, route.access)
         if barred is not None:
             return visit, barred
@@ -275,6 +302,10 @@ class AppEdge:
             takes=route.takes,
         )
         return visit, await route.handler(call)
+
+    def trust_tokens(self, _request: Request) -> tuple[str, ...]:
+        """Return what a browser shows where it is trusted. An app never is."""
+        return ()
 
     def failed(self, request: Request, error: Mistake | Invalid) -> Response:
         """Return the answer to a mistake of the caller's.
@@ -313,6 +344,8 @@ class BrowserEdge(AppEdge):
             self._keep_csrf(response, kept)
             return response
         response = envelope.render(outcome, token=None)
+        if isinstance(outcome, Standing | TrustedBrowsers):
+            self._keep_trust(response, outcome.trust_tokens)
         if isinstance(outcome, Standing) and outcome.token is not None:
             settings.session_cookie.set(response, outcome.token)
             # A token that was planted before the login must not be good after it.
@@ -324,6 +357,20 @@ class BrowserEdge(AppEdge):
             settings.session_cookie.delete(response)
         self._keep_csrf(response, kept)
         return response
+
+    def trust_tokens(self, request: Request) -> tuple[str, ...]:
+        """Return the tokens in the cookie of trust."""
+        cookie = self._settings.trust_cookie
+        return () if cookie is None else trust_tokens_of(request.cookies.get(cookie.name, ""))
+
+    def _keep_trust(self, response: Response, tokens: Sequence[str] | None) -> None:
+        cookie = self._settings.trust_cookie
+        if cookie is None or tokens is None:
+            return
+        if tokens:
+            cookie.set(response, SEPARATOR.join(tokens))
+        else:
+            cookie.delete(response)
 
     def _keep_csrf(self, response: Response, kept: str) -> None:
         value = kept if is_csrf_token(kept) else new_csrf_token()

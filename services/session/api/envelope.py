@@ -10,12 +10,15 @@ from typing import TypeVar
 from starlette.responses import Response
 from starlette.types import Scope
 
+from services.session.domain.factors import RECOVERY_CODES
 from services.session.domain.faults import Fault
 from services.session.domain.methods import Method, MethodKind
 from services.session.domain.register import Entry
 from services.session.domain.stages import Stage
 from services.session.flows.outcomes import (
+    Absent,
     Authenticators,
+    Codes,
     Enrolled,
     LoginNeeded,
     Misfit,
@@ -28,10 +31,12 @@ from services.session.flows.outcomes import (
     StageNeeded,
     Standing,
     Throttled,
+    TrustedBrowsers,
     Visit,
 )
 from services.session.store.session_list import Listed
 from shared.http.problems import Problem, problem_headers
+from shared.trust import Browser
 
 T = TypeVar("T")
 
@@ -43,7 +48,9 @@ MESSAGES = {
 """What people are told for the code of a request that cannot be read, if it can be told apart."""
 
 
-Factors = Authenticators | Enrolled | NotEnrolled | Sessions | Removed
+Factors = (
+    Authenticators | Enrolled | NotEnrolled | Codes | Absent | Sessions | TrustedBrowsers | Removed
+)
 
 
 @dataclass(frozen=True)
@@ -93,8 +100,8 @@ def render(outcome: Outcome | Shown, *, token: str | None) -> Response:
     match outcome:
         case Standing(visit=visit) | LoginNeeded(visit=visit):
             return _standing(visit, shown)
-        case StageNeeded():
-            return _nobody(401)
+        case StageNeeded(visit=visit):
+            return _nobody(401, visit)
         case ReauthenticationNeeded(visit=visit, methods=methods):
             data = {**_person(visit), "flows": reauthentication_flows(visit, methods)}
             return envelope(401, data=data, meta={"is_authenticated": True})
@@ -158,14 +165,30 @@ def _factors(outcome: Factors) -> Response:
     match outcome:
         case Authenticators(entries=entries):
             return envelope(200, data=[_authenticator(entry) for entry in entries])
-        case Enrolled(entry=entry):
-            return envelope(200, data=_authenticator(entry))
+        case Enrolled(entry=entry, codes_generated=generated):
+            meta = None if generated is None else {"recovery_codes_generated": generated}
+            return envelope(200, data=_authenticator(entry), meta=meta)
         case NotEnrolled(display=display):
             return envelope(404, meta=display)
+        case Codes() | Absent():
+            return _codes(outcome)
         case Sessions(listed=listed, tracked=tracked):
             return envelope(200, data=[_session(session, tracked=tracked) for session in listed])
+        case TrustedBrowsers(browsers=browsers):
+            return envelope(200, data=[_browser(browser) for browser in browsers])
         case Removed():
             return envelope(200)
+
+
+def _codes(outcome: Codes | Absent) -> Response:
+    match outcome:
+        case Codes(entry=entry, codes=None):
+            return envelope(200, data=_authenticator(entry))
+        case Codes(entry=entry, codes=codes, text=text):
+            data = {**_authenticator(entry), "unused_codes": codes}
+            return envelope(200, data=data, meta={"recovery_codes_text": text})
+        case Absent():
+            return bare(404)
 
 
 def _standing(visit: Visit, shown: Mapping[str, object]) -> Response:
@@ -175,8 +198,8 @@ def _standing(visit: Visit, shown: Mapping[str, object]) -> Response:
     return envelope(401, data={"flows": flows}, meta={"is_authenticated": False, **shown})
 
 
-def _nobody(status: int) -> Response:
-    flows = login_flows(None)
+def _nobody(status: int, visit: Visit | None = None) -> Response:
+    flows = login_flows(visit)
     return envelope(status, data={"flows": flows}, meta={"is_authenticated": None})
 
 
@@ -203,11 +226,22 @@ def _method(method: Method) -> dict[str, object]:
 
 def _authenticator(entry: Entry) -> dict[str, object]:
     used = entry.last_used_at
-    return {
+    shown: dict[str, object] = {
         "type": entry.type,
         "created_at": entry.created_at.timestamp(),
         "last_used_at": None if used is None else used.timestamp(),
     }
+    return shown | _counts(entry.facts) if entry.type == RECOVERY_CODES else shown
+
+
+def _counts(facts: Mapping[str, object]) -> dict[str, object]:
+    """Return how it is with recovery codes; that they wait to be confirmed only if they do."""
+    counts = {
+        "total_code_count": facts.get("total", 0),
+        "unused_code_count": facts.get("unused", 0),
+        "recovery_codes_low": facts.get("low") is True,
+    }
+    return counts | ({"is_confirmed": False} if facts.get("confirmed") is False else {})
 
 
 def _session(session: Listed, *, tracked: bool) -> dict[str, object]:
@@ -221,6 +255,17 @@ def _session(session: Listed, *, tracked: bool) -> dict[str, object]:
     if tracked:
         shown["last_seen_at"] = session.last_seen_at.timestamp()
     return shown
+
+
+def _browser(browser: Browser) -> dict[str, object]:
+    return {
+        "id": browser.id,
+        "name": browser.name,
+        "created_at": browser.created_at,
+        "last_used_at": browser.last_used_at,
+        "expires_at": browser.expires_at,
+        "is_current": browser.is_current,
+    }
 
 
 def _present(value: T | None) -> T:

@@ -1,15 +1,10 @@
 """`auth/sessions`: where a person is logged in, and how they end that."""
 
-from typing import TypeVar
-
 from services.session import schemas
-from services.session.api.edge import Call, Invalid, Routes
+from services.session.api.edge import Call, Routes, sound
 from services.session.api.fields import MAX_IDS, read_flag, read_ids
 from services.session.domain.access import Access
-from services.session.domain.faults import Fault
 from services.session.flows.outcomes import Outcome
-
-T = TypeVar("T")
 
 PATH = "/auth/sessions"
 IDS = {
@@ -32,12 +27,6 @@ async def list_sessions(call: Call) -> Outcome:
 @routes.delete(PATH, access=Access.LOGGED_IN, answers={200: schemas.Sessions}, body=BODY)
 async def end_sessions(call: Call) -> Outcome:
     """End the `sessions` that are named by their ids, or with `all` every one."""
-    if _sound(read_flag("all", call.members)):
+    if sound(read_flag("all", call.members)):
         return await call.flows.sessions.end_all(call.visit)
-    return await call.flows.sessions.end(call.visit, _sound(read_ids("sessions", call.members)))
-
-
-def _sound(value: T | Fault) -> T:
-    if isinstance(value, Fault):
-        raise Invalid([value])
-    return value
+    return await call.flows.sessions.end(call.visit, sound(read_ids("sessions", call.members)))

@@ -12,6 +12,7 @@ class Access(StrEnum):
     LOGGED_OUT = "logged_out"
     VERIFY_EMAIL = "verify_email"
     MFA_AUTHENTICATE = "mfa_authenticate"
+    MFA_TRUST = "mfa_trust"
     LOGGED_IN = "logged_in"
 
     @property
@@ -23,6 +24,7 @@ class Access(StrEnum):
 STAGE_OF = {
     Access.VERIFY_EMAIL: Stage.VERIFY_EMAIL,
     Access.MFA_AUTHENTICATE: Stage.MFA_AUTHENTICATE,
+    Access.MFA_TRUST: Stage.MFA_TRUST,
 }
 
 

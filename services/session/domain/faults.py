@@ -65,6 +65,12 @@ def too_many_attempts(param: str) -> Fault:
     return Fault(code=TOO_MANY_ATTEMPTS.code, message=TOO_MANY_ATTEMPTS.message, param=param)
 
 
+CANNOT_GENERATE_CODES = Fault(
+    code="cannot_generate_recovery_codes",
+    message=(
+        "You cannot generate recovery codes without having two-factor authentication enabled."
+    ),
+)
 UNVERIFIED_EMAIL = Fault(
     code="unverified_email",
     message=(

@@ -90,6 +90,7 @@ def _parse_rate(text: str) -> Rate:
 LOGIN = "login"
 LOGIN_FAILED = "login_failed"
 SIGNUP = "signup"
+CONFIRM_EMAIL = "confirm_email"
 CHANGE_PASSWORD = "change_password"  # noqa: S105
 REAUTHENTICATE = "reauthenticate"
 SECOND_FACTOR = "second_factor"
@@ -98,10 +99,23 @@ ACCOUNT_RATES: Mapping[str, str] = {
     LOGIN: "30/m/ip",
     LOGIN_FAILED: "10/m/ip,5/5m/key",
     SIGNUP: "20/m/ip",
+    CONFIRM_EMAIL: "1/10s/key",
     CHANGE_PASSWORD: "5/m/user",
     REAUTHENTICATE: "10/m/user",
 }
-"""allauth's defaults, for what there is here."""
+"""allauth's defaults, for what there is here; of `confirm_email` where a code is mailed."""
+
+ABSENT = frozenset(
+    {
+        "change_phone",
+        "manage_email",
+        "request_login_code",
+        "reset_password",
+        "reset_password_from_key",
+        "verify_phone",
+    }
+)
+"""What allauth has a rate for, and there is nothing of here."""
 
 MFA_RATES: Mapping[str, str] = {SECOND_FACTOR: "5/5m/user"}
 
@@ -109,14 +123,15 @@ PERS = {
     LOGIN: {Per.IP},
     LOGIN_FAILED: {Per.IP, Per.KEY},
     SIGNUP: {Per.IP},
+    CONFIRM_EMAIL: {Per.IP, Per.KEY},
     CHANGE_PASSWORD: {Per.IP, Per.USER},
     REAUTHENTICATE: {Per.IP, Per.USER},
     SECOND_FACTOR: {Per.USER},
 }
 """What the attempts of an action can be counted by: no user is known before a login."""
 
-MAILS = (Rate(5, timedelta(minutes=5), Per.KEY),)
-"""Mails with a code to one address: nobody is to be flooded by strangers."""
+MAILS = (Rate(5, timedelta(minutes=5), Per.KEY), Rate(20, timedelta(days=1), Per.KEY))
+"""Mails to one address that anybody can ask for, whatever is configured: strangers flood nobody."""
 
 
 def check_rates(action: str, text: str) -> tuple[Rate, ...]:
@@ -179,15 +194,19 @@ class Limits:
         """Return what counts wrong passwords of everybody else."""
         return self.counters(LOGIN_FAILED, ip=ip, key=address)
 
+    def mails(self, *, address: str, ip: str) -> tuple[Counter, ...]:
+        """Return what counts the mails to an address that anybody can ask for.
+
+        Mails with a code, and those that take their place where there is an account, are counted
+        as one: by whatever differed, strangers could tell who has one.
+        """
+        fixed = (counter_of("mail", rate, address, about=address) for rate in MAILS)
+        return (*self.counters(CONFIRM_EMAIL, ip=ip, key=address), *fixed)
+
     def here(self, *, user: str, ip: str) -> Counter:
         """Return what counts a person's wrong second factors from one network, in every place."""
         value = f"{user} {network_of(ip)}"
         return counter_of(SECOND_FACTOR, self.second_factor, value, about=user)
-
-
-def mail_counters(address: str) -> tuple[Counter, ...]:
-    """Return what counts the mails with a code to an address."""
-    return tuple(counter_of("mail", rate, address, about=address) for rate in MAILS)
 
 
 def about_of(value: str) -> str:

@@ -20,9 +20,14 @@ class MailKind(StrEnum):
     NEW_LOGIN = "new_login"
     PASSWORD_CHANGED = "password_changed"  # noqa: S105
     PASSWORD_SET = "password_set"  # noqa: S105
+    RECOVERY_CODES_GENERATED = "recovery_codes_generated"
+    RECOVERY_CODES_LOW = "recovery_codes_low"
+    RECOVERY_CODE_USED = "recovery_code_used"
     SECOND_FACTOR_MISSING = "second_factor_missing"
     SECOND_FACTOR_RESET = "second_factor_reset"
     SESSIONS_ENDED = "sessions_ended"
+    TRUST_REPLAYED = "trust_replayed"
+    TRUST_REVOKED = "trust_revoked"
 
 
 @dataclass(frozen=True, kw_only=True)

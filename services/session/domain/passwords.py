@@ -1,11 +1,11 @@
 """Which passwords are too weak, in the terms of the public contract.
 
-What is common is told by rule rather than by a long list: the words and patterns that lists of
-leaked passwords consist of, whatever digits, signs or look-alike letters are put around them.
+What is common is told by a list, which is handed in, and by a few rules for what no list can hold:
+digits and signs put around its entries, letters that only look otherwise, keys in a row.
 """
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from difflib import SequenceMatcher
 
 from services.session.domain.faults import Fault
@@ -14,6 +14,7 @@ MIN_LENGTH = 8  # NIST SP 800-63B-4 section 3.1.1.2 for one factor of two; Djang
 SIMILARITY = 0.7  # of 1: Django's limit
 MIN_PART = 3  # characters: shorter parts of an address are in everything
 LONGEST_COMMON = 32  # characters; no list has longer ones, and looking for them takes time
+DECORATION = 6  # characters: a date, or a year and two signs
 RUN = 4  # characters: from here on a row of keys or an alphabet is no accident
 
 LOOK_ALIKES = str.maketrans("@4310$5!7", "aaeiossit")
@@ -27,44 +28,24 @@ KEY_ROWS = (
     "1q2w3e4r5t6y7u8i9o0p",
 )
 SEQUENCES = ("abcdefghijklmnopqrstuvwxyz", "01234567890123456789", *KEY_ROWS)
-WORDS = frozenset(
-    """
-    abc access account action admin administrator airplane alexander alexandra amanda america
-    andrea andrew angel angels animal anthony apple april arsenal ashley asshole august austin
-    babygirl banana barcelona baseball basketball batman beautiful bitch blessed blink bond
-    boomer brandon buster butterfly casper change changeme charlie cheese chelsea chicken chocolate
-    chris christian coffee computer cookie corvette cowboy cowboys creative dallas daniel danielle
-    default demo dolphin donald dragon eagle eagles einstein elephant elizabeth eminem enter
-    falcon family ferrari fish flower football forever freedom friend friends fuck fuckme fuckoff
-    fuckyou gandalf george ginger giants gizmo golden google guest guitar hahaha hammer hannah
-    happy harley heather hello hockey home honda hunter iceman iloveu iloveyou internet jackson
-    jaguar jasmine jennifer jessica jesus johnny jordan joshua junior justin killer king knight
-    lakers letmein liverpool login london love lovely loveme lover madison maggie manchester
-    marina marlboro martin master matrix matthew maverick mercedes merlin michael michelle mickey
-    midnight mike minecraft money monkey monster morgan mother mustang mynoob naruto nascar natasha
-    nicholas nicole ninja nirvana nothing october oracle orange pass passion passphrase passwd
-    password patrick peanut peaches pepper phoenix player please pokemon porsche prince princess
-    private purple qwerty rabbit rainbow ranger rangers richard robert rocket root samantha
-    samsung scooter secret security september server shadow shadows silver simple slayer snoopy
-    soccer softball spider spiderman spring starwars stupid summer sunflower sunshine superman
-    superstar system taylor temp temporary tennis test tester testing thomas thunder thx tigger
-    tiger tinkerbell tomcat trustno trustnoone turtle unknown user vanessa victoria victor viking
-    warrior welcome whatever wheels william willow windows winner winter wizard xavier yamaha
-    yankees yellow zaq zxc
-    """.split()  # noqa: SIM905 - a page of quotation marks says no more
-)
 
-DIGITS_OR_SIGNS = re.compile(r"[^a-z]+")
+SIGNS = r"[\W\d_]+"
+AT_START = re.compile(rf"\A{SIGNS}")
+AT_END = re.compile(rf"{SIGNS}\Z")
 
 
 @dataclass(frozen=True, kw_only=True)
 class PasswordRules:
-    """Which rules new passwords are held to. Without a `similarity` no address is looked at."""
+    """Which rules new passwords are held to. Without a `similarity` no address is looked at.
+
+    `common` are the passwords, in lower case, of which `refuse_common` speaks, beside its rules.
+    """
 
     min_length: int = MIN_LENGTH
     similarity: float | None = SIMILARITY
     refuse_common: bool = True
     refuse_numeric: bool = True
+    common: frozenset[str] = field(default=frozenset(), repr=False)
 
 
 RULES = PasswordRules()
@@ -80,7 +61,7 @@ def password_faults(
     if len(password) < rules.min_length:
         least = f"It must contain at least {rules.min_length} characters."
         broken.append(("too_short", f"This password is too short. {least}"))
-    if rules.refuse_common and is_common(password):
+    if rules.refuse_common and is_common(password, rules.common):
         broken.append(("too_common", "This password is too common."))
     if rules.refuse_numeric and password.isdigit():
         broken.append(("entirely_numeric", "This password is entirely numeric."))
@@ -96,34 +77,34 @@ def is_similar(password: str, email: str, limit: float = SIMILARITY) -> bool:
     return any(_alike(lowered, part, limit) for part in parts if len(part) >= MIN_PART)
 
 
-def is_common(password: str) -> bool:
-    """Tell whether a password is one that guessers try first."""
+def is_common(password: str, common: frozenset[str] = frozenset()) -> bool:
+    """Tell whether a password is one that guessers try first: of `common`, or made like them."""
     lowered = password.lower()
     if len(set(lowered)) <= 2:  # noqa: PLR2004 - one or two characters, over and over
         return True
     if len(lowered) > LONGEST_COMMON:
         return False
     return _is_pattern(lowered) or any(
-        _is_words(DIGITS_OR_SIGNS.sub("", form)) for form in _spellings(lowered)
+        form in common or (_once(form) or "") in common for form in _readings(lowered)
     )
 
 
-def _spellings(lowered: str) -> set[str]:
-    """Return the readings of a password: as it stands, and with look-alikes as letters.
+def _readings(lowered: str) -> set[str]:
+    """Return what a password may be made of: itself, bared, and with look-alikes as letters.
 
-    Digits at the end are mostly an appendix, not letters in disguise.
+    It is bared of digits and signs around it, if they are few. Those at the end are mostly an
+    appendix and not letters in disguise, so it is read with and without them.
     """
-    bare = re.sub(r"[\W\d_]+$", "", lowered)
-    return {lowered, lowered.translate(LOOK_ALIKES), bare.translate(LOOK_ALIKES)}
+    bodies = {lowered, AT_END.sub("", lowered)}
+    readable = bodies | {body.translate(LOOK_ALIKES) for body in bodies}
+    bared = readable | {AT_START.sub("", body) for body in readable}
+    return {form for form in bared if len(lowered) - len(form) <= DECORATION}
 
 
-def _is_words(letters: str) -> bool:
-    """Tell whether `letters` are one common word, or one or two of them in a row."""
-    if letters in WORDS:
-        return True
-    return any(
-        letters[:cut] in WORDS and letters[cut:] in WORDS for cut in range(3, len(letters) - 2)
-    )
+def _once(form: str) -> str | None:
+    """Return what is written twice in a row, or None."""
+    half = form[: len(form) // 2]
+    return half if half * 2 == form else None
 
 
 def _is_pattern(lowered: str) -> bool:

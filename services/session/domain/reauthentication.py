@@ -38,9 +38,12 @@ class Reauthentication:
         """Return by what the person may prove themselves first; nothing if they may go on.
 
         Whoever has nothing to prove themselves by goes on: all there is to ask for is the session.
+        A proof counts although it cannot be given again: who removes the device that they have
+        lost, by a recovery code that went with it, goes on to the new one.
         """
-        methods = self._asked_for(matter, account) & _held(account)
-        proofs = (method for method in session.methods if method.kind in methods)
+        asked = self._asked_for(matter, account)
+        methods = asked & _held(account)
+        proofs = (method for method in session.methods if method.kind in asked)
         if not methods or reauthenticated_within(proofs, self.window, now):
             return frozenset()
         return methods
@@ -48,7 +51,7 @@ class Reauthentication:
     def _asked_for(self, matter: Matter, account: Account) -> frozenset[MethodKind]:
         if matter is Matter.ACCOUNT:
             return ALL if self.account else frozenset()
-        if self.mfa_by_mfa and account.register.entries:
+        if self.mfa_by_mfa and account.register.has_second_factor:
             return frozenset({MethodKind.MFA})
         return ALL if self.mfa or matter is Matter.DELETION else frozenset()
 
@@ -57,6 +60,6 @@ def _held(account: Account) -> frozenset[MethodKind]:
     """Return by what the person can prove themselves."""
     held = {
         MethodKind.PASSWORD: account.has_usable_password,
-        MethodKind.MFA: bool(account.register.entries),
+        MethodKind.MFA: account.register.has_second_factor,
     }
     return frozenset(kind for kind, there in held.items() if there)

@@ -1,6 +1,5 @@
 """Sessions and the accounts that they belong to, as far as flows need to know them."""
 
-from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from enum import StrEnum
@@ -46,10 +45,13 @@ class Account:
     @property
     def facts(self) -> Facts:
         """What the stage machine asks about the account."""
-        return Facts(email_verified=self.email_verified, factors=self.register.types)
+        return Facts(
+            email_verified=self.email_verified,
+            has_second_factor=self.register.has_second_factor,
+        )
 
 
-NOBODY = Facts(email_verified=False, factors=())
+NOBODY = Facts(email_verified=False, has_second_factor=False)
 """The facts of an account that does not exist: its login waits for a code that was never sent."""
 
 
@@ -59,7 +61,6 @@ class Session:
 
     It is authenticated from `authenticated_at` on, and until then has at most a `login` under way;
     with neither it is empty, which is what a login that failed leaves behind.
-    `enrolments` are the enrolments that were begun in it, by factor.
     """
 
     id: str
@@ -73,7 +74,6 @@ class Session:
     authenticated_at: datetime | None = None
     login: Login | None = None
     methods: tuple[Method, ...] = ()
-    enrolments: Mapping[str, str] = field(default_factory=dict)
 
 
 def recorded_id(session_id: str) -> str:

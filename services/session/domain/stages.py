@@ -17,6 +17,7 @@ class Stage(StrEnum):
 
     VERIFY_EMAIL = "verify_email"
     MFA_AUTHENTICATE = "mfa_authenticate"
+    MFA_TRUST = "mfa_trust"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -25,7 +26,9 @@ class Login:
 
     The epochs are the user's as they were when the login began: a change of password or factors
     ends it. `user_id` may name nobody: then the login leads nowhere, and looks like any other.
-    `arrival` is where it began, unless the account was made with it.
+    `arrival` is where it began, unless the account was made with it. `trusted_browser` is the id of
+    the browser that stands in for the second factor; `asks_trust` says that one in which the second
+    factor was given may be trusted from now on.
     """
 
     id: str
@@ -38,6 +41,8 @@ class Login:
     methods: tuple[Method, ...] = ()
     code: MailedCode | None = None
     arrival: Arrival | None = None
+    asks_trust: bool = False
+    trusted_browser: str | None = None
 
     @property
     def expires_at(self) -> datetime:
@@ -50,7 +55,7 @@ class Facts:
     """What the account says about which stages a login needs."""
 
     email_verified: bool
-    factors: tuple[str, ...]
+    has_second_factor: bool
 
 
 @dataclass(frozen=True)
@@ -65,13 +70,18 @@ def _email_is_unverified(_login: Login, facts: Facts) -> bool:
     return not facts.email_verified
 
 
-def _has_second_factor(_login: Login, facts: Facts) -> bool:
-    return bool(facts.factors)
+def _has_second_factor(login: Login, facts: Facts) -> bool:
+    return facts.has_second_factor and login.trusted_browser is None
+
+
+def _may_be_trusted(login: Login, _facts: Facts) -> bool:
+    return login.asks_trust and Stage.MFA_AUTHENTICATE in login.passed
 
 
 STAGES = (
     Step(Stage.VERIFY_EMAIL, _email_is_unverified),
     Step(Stage.MFA_AUTHENTICATE, _has_second_factor),
+    Step(Stage.MFA_TRUST, _may_be_trusted),
 )
 
 

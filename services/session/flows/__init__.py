@@ -4,28 +4,35 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import timedelta
 
+from services.session.domain.factors import TYPES
 from services.session.domain.limits import Limits
 from services.session.domain.reauthentication import Reauthentication
+from services.session.flows.arrears import Measuring
 from services.session.flows.authenticate import AuthenticateFlow
 from services.session.flows.authenticators import AuthenticatorsFlow
 from services.session.flows.change_password import ChangePasswordFlow, PasswordPolicy
 from services.session.flows.delete import DeleteFlow, Deletion, Erasing
 from services.session.flows.engine import Engine
+from services.session.flows.factors import Factors
 from services.session.flows.login import LoginFlow
 from services.session.flows.logout import LogoutFlow
 from services.session.flows.notices import Notices
 from services.session.flows.operate import Operating
 from services.session.flows.passwords import PasswordHasher
 from services.session.flows.reauthenticate import ReauthenticateFlow
+from services.session.flows.recovery_codes import RecoveryCodesFlow
 from services.session.flows.register import Registrar
 from services.session.flows.second_factor import SecondFactor
 from services.session.flows.sessions import SessionsFlow
 from services.session.flows.signup import SignupFlow
 from services.session.flows.sweeps import Sweeps
+from services.session.flows.trust import Recognition, TrustFlow
+from services.session.flows.trusted_browsers import TrustedBrowsersFlow
 from services.session.flows.verify_email import VerifyEmailFlow
 from services.session.flows.visits import Tracking, Visits
 from services.session.gateway.ledger import LedgerClient
 from services.session.store import MailStore, Store
+from services.session.store.arrears import ArrearsStore
 from services.session.store.people import People
 from services.session.store.session_list import SessionList
 from shared.cipher import Cipher, KeyRing
@@ -33,6 +40,7 @@ from shared.clock import Clock
 from shared.database import Database
 from shared.factor import FactorClient
 from shared.token import keyed_hash
+from shared.trust import TrustClient
 
 __all__ = [
     "Flows",
@@ -49,7 +57,10 @@ __all__ = [
 
 @dataclass(frozen=True, kw_only=True)
 class Policy:
-    """What the operator chose. Fields have the meaning and the defaults of allauth's settings."""
+    """What the operator chose. Fields have the meaning and the defaults of allauth's settings.
+
+    `authenticators` are the kinds that are offered, and `site` is the host that people know.
+    """
 
     session_lifetime: timedelta = timedelta(days=14)
     reauthentication: Reauthentication = field(default_factory=Reauthentication)
@@ -57,6 +68,8 @@ class Policy:
     tracking: Tracking = field(default_factory=Tracking)
     limits: Limits = field(default_factory=Limits)
     notifications: bool = True
+    authenticators: tuple[str, ...] = TYPES
+    site: str = "localhost"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -68,8 +81,11 @@ class Flows:
     verify_email: VerifyEmailFlow
     login: LoginFlow
     authenticate: AuthenticateFlow
+    trust: TrustFlow
+    trusted_browsers: TrustedBrowsersFlow
     reauthenticate: ReauthenticateFlow
     authenticators: AuthenticatorsFlow
+    recovery_codes: RecoveryCodesFlow
     change_password: ChangePasswordFlow
     sessions: SessionsFlow
     logout: LogoutFlow
@@ -84,8 +100,12 @@ def build_flows(
     clock: Clock,
     policy: Policy,
     hasher: PasswordHasher,
+    keeper: TrustClient | None = None,
 ) -> Flows:
-    """Put the flows together. `factors` are the services that judge, by type of authenticator."""
+    """Put the flows together. `factors` are the services that judge, by name.
+
+    `keeper` knows which browsers are trusted; without one none is.
+    """
     store = Store(db, policy.limits)
     mails = build_mails(db, ring)
     notices = Notices(mails, enabled=policy.notifications)
@@ -97,21 +117,40 @@ def build_flows(
         session_lifetime=policy.session_lifetime,
     )
     listed = SessionList(db, policy.tracking.idle)
-    registrar = Registrar(store, factors, notices, clock)
-    second_factor = SecondFactor(store, factors, clock)
+    usable = Factors(factors, policy.authenticators)
+    registrar = Registrar(store, usable, notices, clock)
+    second_factor = SecondFactor(store, usable, notices, clock)
     return Flows(
-        visits=Visits(store, listed, clock, policy.tracking),
+        visits=Visits(store, listed, clock, policy.tracking, usable.offered),
         signup=SignupFlow(store, engine, hasher, clock, policy.passwords.rules),
         verify_email=VerifyEmailFlow(store, engine, clock),
-        login=LoginFlow(store, engine, registrar, hasher, clock),
+        login=LoginFlow(
+            store,
+            engine,
+            registrar,
+            hasher,
+            clock,
+            recognition=Recognition(store, keeper, notices, clock),
+        ),
         authenticate=AuthenticateFlow(store, engine, registrar, second_factor, clock),
+        trust=TrustFlow(store, engine, registrar, keeper, clock),
+        trusted_browsers=TrustedBrowsersFlow(keeper),
         reauthenticate=ReauthenticateFlow(store, registrar, second_factor, hasher, clock),
         authenticators=AuthenticatorsFlow(
             store,
             registrar,
-            factors,
+            second_factor,
+            usable,
             clock,
             reauthentication=policy.reauthentication,
+        ),
+        recovery_codes=RecoveryCodesFlow(
+            store,
+            registrar,
+            usable,
+            clock,
+            reauthentication=policy.reauthentication,
+            site=policy.site,
         ),
         change_password=ChangePasswordFlow(
             store,
@@ -148,7 +187,8 @@ def build_sweeps(
     """Return what the worker does now and then."""
     store = Store(db, policy.limits)
     notices = Notices(build_mails(db, ring), enabled=policy.notifications)
-    return Sweeps(store, Registrar(store, factors, notices, clock), factors, clock)
+    usable = Factors(factors, policy.authenticators)
+    return Sweeps(store, Registrar(store, usable, notices, clock), factors, clock)
 
 
 def build_erasing(
@@ -161,6 +201,11 @@ def build_erasing(
 ) -> Erasing:
     """Return what has the deleted forgotten, by `factors` and `ledger`."""
     return Erasing(Store(db, policy.limits), People(db), factors, ledger, clock)
+
+
+def build_measuring(db: Database, clock: Clock) -> Measuring:
+    """Return what shows how much is late."""
+    return Measuring(ArrearsStore(db), clock)
 
 
 def build_operating(

@@ -47,7 +47,7 @@ class AuthenticateFlow:
         if account.register.pending is not None:
             settled = await self._registrar.settled(account)
             if settled.factor_epoch != account.factor_epoch:  # this login ended with it
-                return StageNeeded(replace(visit, session=None, account=None))
+                return StageNeeded(visit.as_nobody)
             account = settled
         here = self._store.limits.here(user=account.id, ip=visit.address)
         familiar = _is_familiar(visit, session.login)
@@ -64,7 +64,7 @@ class AuthenticateFlow:
         if written is not None:
             return arrived(visit, move, account)
         refused = await self._second_factor.refused(account, LOGIN, here, familiar=familiar)
-        return refused or StageNeeded(replace(visit, session=None, account=None))
+        return refused or StageNeeded(visit.as_nobody)
 
 
 def _is_familiar(visit: Visit, login: Login) -> bool:

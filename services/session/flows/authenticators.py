@@ -1,16 +1,19 @@
 """A person's authenticators: shown, activated by a code, deactivated."""
 
-from collections.abc import Mapping
-from dataclasses import replace
-from datetime import UTC, datetime
+from dataclasses import dataclass, replace
 
+import structlog
+
+from services.session.domain.factors import RECOVERY_CODES, TOTP, is_real
 from services.session.domain.faults import UNVERIFIED_EMAIL, incorrect_code, rate_limited
+from services.session.domain.limits import Counter
 from services.session.domain.methods import MethodKind
 from services.session.domain.reauthentication import Matter, Reauthentication
 from services.session.domain.register import Entry, Intent, Pending, Register
 from services.session.domain.sessions import Account, Session
-from services.session.events import SecondFactorFailed, SecondFactorLimited
-from services.session.flows.engine import ID_BYTES
+from services.session.events import SecondFactorFailed
+from services.session.flows.enrolled import entry_of
+from services.session.flows.factors import Factors
 from services.session.flows.outcomes import (
     Authenticators,
     Enrolled,
@@ -23,16 +26,24 @@ from services.session.flows.outcomes import (
     Removed,
     Visit,
 )
-from services.session.flows.register import Registrar
-from services.session.flows.second_factor import ACTIVATION
+from services.session.flows.register import Registrar, overtaken
+from services.session.flows.second_factor import ACTIVATION, SecondFactor
 from services.session.store import Store
 from shared.clock import Clock
-from shared.errors import Malformed, NotFound, Unavailable
+from shared.errors import Conflict, CountersignError, Malformed, NotFound
 from shared.factor import Authenticator, FactorClient
-from shared.token import new_token
 
-TOTP = "totp"
 SHOWN = ("secret", "totp_url", "totp_svg")
+
+log = structlog.stdlib.get_logger(__name__)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Spot:
+    """Where a person is: what counts their wrong codes here, and whether they have been before."""
+
+    here: Counter
+    familiar: bool
 
 
 class AuthenticatorsFlow:
@@ -42,13 +53,15 @@ class AuthenticatorsFlow:
         self,
         store: Store,
         registrar: Registrar,
-        factors: Mapping[str, FactorClient],
+        second_factor: SecondFactor,
+        factors: Factors,
         clock: Clock,
         *,
         reauthentication: Reauthentication,
     ) -> None:
         self._store = store
         self._registrar = registrar
+        self._second_factor = second_factor
         self._factors = factors
         self._clock = clock
         self._reauthentication = reauthentication
@@ -58,10 +71,16 @@ class AuthenticatorsFlow:
         if visit.logged_in is None:
             return LoginNeeded(visit)
         _, account = visit.logged_in
-        return Authenticators(account.register.entries)
+        offered = self._factors.offered
+        shown = (e for e in account.register.entries if is_real(e.type) or e.type in offered)
+        return Authenticators(tuple(shown))
 
     async def show_totp(self, visit: Visit) -> Outcome:
-        """Show the authenticator, or begin an enrolment with a new secret."""
+        """Show the authenticator, or begin an enrolment with a new secret.
+
+        Nothing is written here: which enrolment it is follows from the session and the register,
+        and the factor forgets by itself what is not completed.
+        """
         if visit.logged_in is None:
             return LoginNeeded(visit)
         session, account = visit.logged_in
@@ -69,13 +88,14 @@ class AuthenticatorsFlow:
             return Enrolled(entry)
         if not account.email_verified:
             return Misfit((UNVERIFIED_EMAIL,))
-        enrolment = new_token(ID_BYTES)
-        begun = replace(session, enrolments={**session.enrolments, TOTP: enrolment})
-        if await self._store.write(self._store.set_enrolments(begun)) is None:
-            return LoginNeeded(replace(visit, session=None, account=None))
-        offer = await self._totp.begin(
-            account.id, enrolment, session_id=session.id, account_name=account.email
-        )
+        account = await self._registrar.settled(account)
+        enrolment = account.register.next_id(session.id, TOTP)
+        try:
+            offer = await self._totp.begin(
+                account.id, enrolment, session_id=session.id, account_name=account.email
+            )
+        except Conflict:  # it is being completed at this moment
+            raise overtaken() from None
         return NotEnrolled({name: offer.display[name] for name in SHOWN if name in offer.display})
 
     async def activate_totp(self, visit: Visit, code: str) -> Outcome:
@@ -84,6 +104,9 @@ class AuthenticatorsFlow:
         Its first code is judged by the factor, which spends it. Failures count like those of a
         login: whoever has the session and not the phone may not guess here either. It does not
         outlive its session: a logout, or a change that ends sessions, stops it on its way.
+
+        Recovery codes are made along, if there are none yet; where that cannot be done, it is done
+        without.
         """
         if visit.logged_in is None:
             return LoginNeeded(visit)
@@ -91,27 +114,27 @@ class AuthenticatorsFlow:
         if methods := self._missing(session, account):
             return ReauthenticationNeeded(visit, methods)
         account = await self._registrar.settled(account)
-        enrolment = session.enrolments.get(TOTP)
-        if enrolment is None or account.register.of_type(TOTP):
+        if account.register.of_type(TOTP):
             return Refused((incorrect_code(),))
         if not account.email_verified:
             return Refused((replace(UNVERIFIED_EMAIL, param="code"),))
-        if self._clock() < account.mfa_rests_until:
+        spot = Spot(
+            here=self._store.limits.here(user=account.id, ip=visit.address),
+            familiar=await self._second_factor.is_familiar(visit, account),
+        )
+        if await self._second_factor.rests(account, spot.here, familiar=spot.familiar):
             return await self._limited(account)
-        pending = Pending(intent=Intent.ADD, type=TOTP, id=enrolment)
+        pending = self._pending(account, session)
         register = await self._registrar.announce(account, pending)
         try:
             result = await self._totp.complete(
-                account.id, enrolment, session_id=session.id, proof={"code": code}
+                account.id, pending.id, session_id=session.id, proof={"code": code}
             )
-        except (
-            NotFound,
-            Malformed,
-        ):  # it has expired or was replaced, or this is no code
-            return await self._wrong(account, register)
+        except (NotFound, Malformed):  # never begun, expired or replaced; or this is no code
+            return await self._wrong(account, register, spot)
         if result.authenticator is None:
-            return await self._wrong(account, register)
-        return await self._activated(account, session, register, result.authenticator)
+            return await self._wrong(account, register, spot)
+        return await self._activated(account, session, register, result.authenticator, spot)
 
     async def deactivate_totp(self, visit: Visit) -> Outcome:
         """Remove the authenticator, if there is one."""
@@ -129,34 +152,60 @@ class AuthenticatorsFlow:
 
     @property
     def _totp(self) -> FactorClient:
-        return self._factors[TOTP]
+        return self._factors.of(TOTP)
+
+    def _pending(self, account: Account, session: Session) -> Pending:
+        register = account.register
+        codes = None
+        if RECOVERY_CODES in self._factors.offered and not register.of_type(RECOVERY_CODES):
+            codes = register.next_id(session.id, RECOVERY_CODES)
+        enrolment = register.next_id(session.id, TOTP)
+        return Pending(intent=Intent.ADD, type=TOTP, id=enrolment, codes=codes)
 
     async def _activated(
-        self, account: Account, session: Session, register: Register, made: Authenticator
+        self,
+        account: Account,
+        session: Session,
+        register: Register,
+        made: Authenticator,
+        spot: Spot,
     ) -> Outcome:
-        entry = Entry(
-            id=made.id,
-            type=TOTP,
-            created_at=datetime.fromtimestamp(made.created_at, UTC),
-        )
-        used_up = {name: own for name, own in session.enrolments.items() if name != TOTP}
-        done = self._store.set_enrolments(replace(session, enrolments=used_up))
-        if entry.id == session.enrolments[TOTP] and await self._registrar.add(
-            account, register, entry, done
-        ):
-            return Enrolled(entry)
+        pending = register.pending
+        if pending is not None and made.id == pending.id:
+            entry = entry_of(made, TOTP)
+            codes = await self._codes(account, session, pending.codes)
+            if await self._registrar.add(
+                account, register, entry, codes, session, here=spot.here, familiar=spot.familiar
+            ):
+                return Enrolled(entry, codes_generated=codes is not None)
         await self._registrar.abandon(account, register)
-        found = await self._store.find_account(account.id)
-        if found is not None and self._clock() < found.mfa_rests_until:
-            return await self._limited(account)
-        raise Unavailable("The authenticators of this account are being changed.")
+        if limited := await self._refused(account, spot):
+            return limited
+        raise overtaken()
 
-    async def _wrong(self, account: Account, register: Register) -> Outcome:
+    async def _codes(self, account: Account, session: Session, id: str | None) -> Entry | None:
+        """Have recovery codes made. None if none are wanted, or it went wrong in whatever way."""
+        if id is None:
+            return None
+        try:
+            result = await self._factors.of(RECOVERY_CODES).complete(
+                account.id, id, session_id=session.id, proof={}
+            )
+        except CountersignError as error:
+            log.warning("recovery_codes_not_made", user_id=account.id, error=str(error))
+            return None
+        made = result.authenticator
+        return entry_of(made, RECOVERY_CODES) if made is not None and made.id == id else None
+
+    async def _wrong(self, account: Account, register: Register, spot: Spot) -> Outcome:
         """Count the failure and withdraw the change. The count decides what is said."""
         now = self._clock()
         failed = SecondFactorFailed(user_id=account.id, purpose=ACTIVATION)
         counted = await self._store.write(
-            self._store.fail_activation(account.id, register.number, now), events=[failed]
+            *self._store.fail_activation(
+                account.id, register.number, now, here=spot.here, familiar=spot.familiar
+            ),
+            events=[failed],
         )
         if counted is not None:
             return Refused((incorrect_code(),))
@@ -166,13 +215,20 @@ class AuthenticatorsFlow:
         )
         await self._store.write(withdrawn)
         counted = await self._store.write(
-            *self._store.count_mfa_failure(account.id, now), events=[failed]
+            *self._store.count_mfa_failure(account.id, now, here=spot.here, familiar=spot.familiar),
+            events=[failed],
         )
-        return await self._limited(account) if counted is None else Refused((incorrect_code(),))
+        if counted is not None:
+            return Refused((incorrect_code(),))
+        return await self._refused(account, spot) or await self._limited(account)
+
+    async def _refused(self, account: Account, spot: Spot) -> Refused | None:
+        return await self._second_factor.refused(
+            account, ACTIVATION, spot.here, familiar=spot.familiar, fault=rate_limited()
+        )
 
     async def _limited(self, account: Account) -> Outcome:
-        await self._store.record(SecondFactorLimited(user_id=account.id, purpose=ACTIVATION))
-        return Refused((rate_limited(),))
+        return await self._second_factor.limited(account, ACTIVATION, rate_limited())
 
     def _missing(self, session: Session, account: Account) -> frozenset[MethodKind]:
         return self._reauthentication.missing(Matter.MFA, session, account, self._clock())

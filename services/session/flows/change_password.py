@@ -160,7 +160,7 @@ class ChangePasswordFlow:
         if written is None:
             return await self._overtaken(visit, account)
         if token is None:
-            return Standing(visit=_nobody(visit))
+            return Standing(visit=visit.as_nobody)
         changed = replace(
             account,
             password_hash=password_hash,
@@ -193,9 +193,5 @@ class ChangePasswordFlow:
             return limited
         found = await self._store.find_account(account.id)
         if found is None or found.session_epoch != account.session_epoch:
-            return LoginNeeded(_nobody(visit))
+            return LoginNeeded(visit.as_nobody)
         raise Unavailable("The account or the session changed meanwhile.")
-
-
-def _nobody(visit: Visit) -> Visit:
-    return replace(visit, session=None, account=None)

@@ -1,8 +1,9 @@
 """Deleting a person: one write here, and then everybody else is asked to forget them."""
 
 from collections.abc import Iterator, Mapping
-from dataclasses import replace
 from datetime import datetime, timedelta
+
+import structlog
 
 from services.session.domain.mails import MailKind
 from services.session.domain.reauthentication import Matter, Reauthentication
@@ -33,6 +34,8 @@ MAX_ROUNDS = 1000  # per call
 
 PERSON = "person"
 
+log = structlog.stdlib.get_logger(__name__)
+
 
 class Deletion:
     """The steps that delete a person, whoever wants it."""
@@ -58,8 +61,8 @@ class Deletion:
         """
         yield from self._people.delete(id, register, now, account=account)
         if register.pending is not None:
-            pending = register.pending
-            yield self._store.bury(id, pending.type, pending.id, now + BURIAL_DELAY)
+            for named in register.pending.involved:
+                yield self._store.bury(id, named, now + BURIAL_DELAY)
         yield self._notices.withdraw_all(id)
         if email is not None:
             yield from self._notices.tell(email, MailKind.ACCOUNT_DELETED, now)
@@ -93,7 +96,7 @@ class DeleteFlow:
         methods = self._reauthentication.missing(Matter.DELETION, session, account, now)
         if methods:
             return ReauthenticationNeeded(visit, methods)
-        nobody = replace(visit, session=None, account=None)
+        nobody = visit.as_nobody
         written = await self._store.write(
             self._store.end_session(session.id),
             *self._deletion.steps(
@@ -110,7 +113,11 @@ class DeleteFlow:
 
 
 class Erasing:
-    """Has those who are deleted forgotten everywhere, again and again until all have confirmed."""
+    """Has those who are deleted forgotten everywhere, again and again until all have confirmed.
+
+    All are the ledger, every factor that is configured, and every factor that has ever been told of
+    the person: one of these that is not configured any more cannot confirm, and is waited for.
+    """
 
     def __init__(
         self,
@@ -136,20 +143,32 @@ class Erasing:
             erasure = await self._people.take_erasure(self._clock(), LEASE)
             if erasure is None:
                 break
-            if await self._forgotten(erasure.user_id):
-                done += await self._finished(erasure.user_id)
+            if await self._forgotten(erasure):
+                done += await self._finished(erasure)
             else:
                 await self._try_later(erasure)
         return done
 
-    async def _forgotten(self, user_id: str) -> bool:
+    async def _forgotten(self, erasure: Erasure) -> bool:
         """Ask all, also if one of them fails: what can be forgotten now is."""
-        confirmed = [await _confirms(factor, user_id) for factor in self._factors.values()]
-        return all([*confirmed, await _confirms(self._ledger, user_id)])
+        keepers: dict[str, FactorClient | LedgerClient] = {**self._factors, "audit": self._ledger}
+        waits_for = [
+            name for name, keeper in keepers.items() if not await _confirms(keeper, erasure.user_id)
+        ]
+        missing = [factor for factor in erasure.factors if factor not in self._factors]
+        if waits_for or missing:
+            log.warning(
+                "erasure_waits",
+                user_id=erasure.user_id,
+                attempts=erasure.attempts,
+                waits_for=waits_for,
+                not_configured=missing,
+            )
+        return not (waits_for or missing)
 
-    async def _finished(self, user_id: str) -> bool:
-        event = UserErased(user_id=user_id)
-        return await self._store.write(*self._people.erased(user_id), events=[event]) is not None
+    async def _finished(self, erasure: Erasure) -> bool:
+        event = UserErased(user_id=erasure.user_id)
+        return await self._store.write(*self._people.erased(erasure), events=[event]) is not None
 
     async def _try_later(self, erasure: Erasure) -> None:
         doublings = min(max(erasure.attempts - 1, 0), 16)  # more would only be capped

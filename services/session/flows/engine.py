@@ -29,6 +29,7 @@ class Move:
     stage: Stage | None
     token: str = field(repr=False)
     steps: tuple[Step, ...]
+    trusted_browser: str | None = None
 
     @property
     def events(self) -> tuple[Event, ...]:
@@ -38,7 +39,10 @@ class Move:
             methods = session.methods
             return (
                 LoggedIn(
-                    user_id=session.user_id, amr=list(amr(methods)), aal=assurance_level(methods)
+                    user_id=session.user_id,
+                    amr=list(amr(methods)),
+                    aal=assurance_level(methods),
+                    trusted_browser=self.trusted_browser,
                 ),
             )
         methods = session.login.methods if session.login else ()
@@ -70,7 +74,13 @@ class Engine:
         self._session_lifetime = session_lifetime
 
     def begin(
-        self, account: Account, method: Method, now: datetime, arrival: Arrival | None = None
+        self,
+        account: Account,
+        method: Method,
+        now: datetime,
+        arrival: Arrival | None = None,
+        *,
+        asks_trust: bool = False,
     ) -> Login:
         """Return a new login of `account`, which one proof has begun at `arrival`."""
         return Login(
@@ -82,6 +92,7 @@ class Engine:
             session_epoch=account.session_epoch,
             methods=(method,),
             arrival=arrival,
+            asks_trust=asks_trust,
         )
 
     def move(
@@ -109,14 +120,18 @@ class Engine:
             facts_told = {"code": code} if mail is MailKind.VERIFICATION_CODE else {}
             letter = Mail(id=new_token(ID_BYTES), kind=mail, to=login.email, facts=facts_told)
             steps = (self._mails.due(letter, now),)
-            condition = self._store.count_mail(login.email, now)
+            condition = self._store.count_mail(login.email, now, ip=visit.address)
         session = self._session(visit, login, stage, now)
         token = new_token()
         write = self._store.open_session if visit.session is None else self._store.move_session
         place = write(session, hash_token(token), ip=visit.address, user_agent=visit.user_agent)
         told = self._told(visit, login, stage, now)
         return Move(
-            session=session, stage=stage, token=token, steps=(*condition, place, *steps, *told)
+            session=session,
+            stage=stage,
+            token=token,
+            steps=(*condition, place, *steps, *told),
+            trusted_browser=login.trusted_browser,
         )
 
     def is_code(self, login: Login, text: str) -> bool:
@@ -130,7 +145,7 @@ class Engine:
         """Return the steps that tell the person of a login, or get ready to.
 
         Whoever knows the password and not the second factor is to be noticed: the warning is due
-        when the login is over, and withdrawn by completing one from the same network.
+        when the login is over, and withdrawn by giving it in one from the same network.
         """
         origin = origin_of(visit.address, visit.user_agent)
         topic = warning_topic(login.user_id, origin)
@@ -139,13 +154,14 @@ class Engine:
             return self._notices.tell_later(
                 login.email, kind, now, at=login.expires_at, topic=topic
             )
-        if stage is not None:
-            return ()
-        steps: tuple[Step, ...] = (self._store.remember_origin(login.user_id, origin, now),)
+        steps: tuple[Step, ...] = ()
         if Stage.MFA_AUTHENTICATE in login.passed:
             began = login.arrival.origin if login.arrival else origin
             for begun in {topic, warning_topic(login.user_id, began)}:
                 steps += self._notices.withdraw(begun)
+        if stage is not None:
+            return steps
+        steps += (self._store.remember_origin(login.user_id, origin, now),)
         if login.arrival is not None and login.arrival.is_new(origin):
             steps += self._notices.tell(login.email, MailKind.NEW_LOGIN, now)
         return steps
@@ -170,14 +186,23 @@ class Engine:
             authenticated_at=now if complete else None,
             login=None if complete else login,
             methods=login.methods if complete else (),
-            enrolments={},
         )
 
     def _code_hash(self, login: Login, code: str) -> bytes:
         return keyed_hash(self._code_key, login.id, normalise_code(code))
 
 
-def arrived(visit: Visit, move: Move, account: Account | None) -> Standing:
-    """Return where the visitor stands once `move` has been written."""
+def arrived(
+    visit: Visit,
+    move: Move,
+    account: Account | None,
+    *,
+    trust_tokens: tuple[str, ...] | None = None,
+) -> Standing:
+    """Return where the visitor stands once `move` has been written; see `Standing`."""
     session = replace(move.session, version=move.session.version + (visit.session is not None))
-    return Standing(visit=replace(visit, session=session, account=account), token=move.token)
+    return Standing(
+        visit=replace(visit, session=session, account=account),
+        token=move.token,
+        trust_tokens=trust_tokens,
+    )

@@ -3,16 +3,17 @@
 from contextlib import suppress
 
 from services.session.domain.faults import MISMATCH, TOO_MANY_ATTEMPTS
-from services.session.domain.limits import LOGIN, mail_counters
+from services.session.domain.limits import LOGIN
 from services.session.domain.methods import Method, MethodKind
 from services.session.domain.sessions import Account
 from services.session.domain.stages import Stage
 from services.session.events import LoginFailed, LoginLimited
 from services.session.flows.engine import Engine, arrived
-from services.session.flows.outcomes import Misfit, Outcome, Throttled, Visit, until
+from services.session.flows.outcomes import Misfit, Outcome, Refused, Visit, until
 from services.session.flows.password_guesses import PasswordGuesses, Place
 from services.session.flows.passwords import PasswordHasher
 from services.session.flows.register import Registrar
+from services.session.flows.trust import Recognition
 from services.session.store import Known, Store
 from shared.clock import Clock
 from shared.errors import Unavailable
@@ -38,10 +39,13 @@ class LoginFlow:
         registrar: Registrar,
         hasher: PasswordHasher,
         clock: Clock,
+        *,
+        recognition: Recognition,
     ) -> None:
         self._store = store
         self._engine = engine
         self._registrar = registrar
+        self._recognition = recognition
         self._hasher = hasher
         self._clock = clock
         self._guesses = PasswordGuesses(store, clock, AT_LOGIN)
@@ -50,7 +54,8 @@ class LoginFlow:
         """Begin a login, in place of one that may be under way in the session.
 
         `email` is canonical. One read and one write; unknown addresses cost the same of both, and
-        a hash too. Over the limit nothing is judged.
+        a hash too. Over the limit nothing is judged. A browser that shows what trusted ones have
+        is asked about, after a right password and a write more.
         """
         if visit.authenticated:
             return Misfit()
@@ -66,16 +71,20 @@ class LoginFlow:
         return await self._right(visit, known, account, password)
 
     async def _right(self, visit: Visit, known: Known, account: Account, password: str) -> Outcome:
-        if account.register.pending is not None:
-            # Only a right password comes here: over the limit nothing may tell that.
+        if account.register.pending is not None or self._recognition.has_to_ask(visit, account):
+            # Only a right password comes here: over the limit nothing may tell that, nor how long
+            # it takes to ask others.
             within = self._store.within(known.counters, self._clock())
             if await self._store.write(*within) is None:
                 return await self._guesses.beyond(visit, account.email, about=account.id)
             account = await self._registrar.settled(account)
         now = self._clock()
         method = Method(kind=MethodKind.PASSWORD, at=now, amr=("pwd",), email=account.email)
-        login = self._engine.begin(account, method, now, known.arrival)
-        move = self._engine.move(visit, login, account.facts, now)
+        login = self._engine.begin(
+            account, method, now, known.arrival, asks_trust=self._recognition.asks(visit)
+        )
+        recognised = await self._recognition.recognise(visit, login, account)
+        move = self._engine.move(visit, recognised.login, account.facts, now)
         written = await self._store.write(
             *self._store.within(known.counters, now),
             self._store.account_stands(account),
@@ -86,7 +95,7 @@ class LoginFlow:
         if written is None:
             return await self._overtaken(visit, account, move.stage)
         await self._renew_hash(account, password)
-        return arrived(visit, move, account)
+        return arrived(visit, move, account, trust_tokens=recognised.tokens)
 
     async def _renew_hash(self, account: Account, password: str) -> None:
         """Hash a password as it is done now, if it was done otherwise, once it has been accepted.
@@ -108,7 +117,8 @@ class LoginFlow:
             return limited
         if stage is Stage.VERIFY_EMAIL:
             now = self._clock()
-            ends_at = await self._store.spent_until(mail_counters(account.email), now)
-            if ends_at is not None:
-                return Throttled(until(ends_at, now))
+            mails = self._store.limits.mails(address=account.email, ip=visit.address)
+            ends_at = await self._store.spent_until(mails, now)
+            if ends_at is not None:  # as allauth says it
+                return Refused((TOO_MANY_ATTEMPTS,), until(ends_at, now))
         raise Unavailable("The account or the session changed meanwhile.")

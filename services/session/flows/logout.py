@@ -1,7 +1,5 @@
 """Ending a session."""
 
-from dataclasses import replace
-
 from services.session.events import LoggedOut
 from services.session.flows.outcomes import Outcome, Standing, Visit
 from services.session.store import Store
@@ -21,4 +19,4 @@ class LogoutFlow:
             await self._store.write(
                 self._store.end_session(session.id), events=[LoggedOut(user_id=user_id)]
             )
-        return Standing(visit=replace(visit, session=None, account=None))
+        return Standing(visit=visit.as_nobody)

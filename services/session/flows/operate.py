@@ -13,7 +13,9 @@ from services.session.events import (
     UserDeleted,
     UserDisabled,
     UserEnabled,
+    UserErasureWaived,
     UserSessionsEnded,
+    UserTrustRevoked,
     UserUnlocked,
 )
 from services.session.flows.delete import Deletion
@@ -23,12 +25,13 @@ from services.session.flows.passwords import PasswordHasher
 from services.session.flows.register import BURIAL_DELAY
 from services.session.store import Store
 from services.session.store.credentials import forget_origins
-from services.session.store.people import LiveSession, People, Person
+from services.session.store.people import Erasure, LiveSession, People, Person
 from shared.clock import Clock
 from shared.database import Step
 from shared.errors import Conflict, Malformed, NotFound
 from shared.event import Event
 from shared.token import new_token
+from shared.trust import Browser, TrustClient
 
 OPERATOR = "operator"
 
@@ -47,7 +50,8 @@ class Operating:
     """The use cases of `countersign user`.
 
     PERSON is an address or an id. Everything raises NotFound if there is nobody of that name, and
-    Conflict, with a sentence, if it cannot be done to them. No factor is called.
+    Conflict, with a sentence, if it cannot be done to them. No factor is called, and of other
+    services only the keeper of trust, about nothing else.
     """
 
     def __init__(
@@ -173,6 +177,30 @@ class Operating:
             forget_origins(found.id),
         )
 
+    async def trusted_browsers(self, person: str, keeper: TrustClient) -> list[Browser]:
+        """Return the browsers that the person trusts, newest first."""
+        found = await self._living(person)
+        return await keeper.browsers(found.id, factor_epoch=found.factor_epoch)
+
+    async def revoke_trust(
+        self, person: str, keeper: TrustClient, browser: str | None = None
+    ) -> bool:
+        """Have a browser trusted no more, or all; the person is told after that.
+
+        Returns whether there was any. Raises NotFound if the person trusts none of that id.
+        """
+        found = await self._living(person)
+        if browser is not None:
+            live = await keeper.browsers(found.id, factor_epoch=found.factor_epoch)
+            if browser not in {trusted.id for trusted in live}:
+                raise NotFound(f"{found.email} trusts no browser {browser}.")
+        revoked = await keeper.revoke(found.id, None if browser is None else [browser])
+        if not revoked.browsers:
+            return False
+        event = UserTrustRevoked(user_id=found.id, by=OPERATOR, browser_id=browser)
+        await self._written(found, MailKind.TRUST_REVOKED, event)
+        return True
+
     async def reset_mfa(self, person: str) -> None:
         """Take all authenticators away, whether or not their factors are there.
 
@@ -181,11 +209,9 @@ class Operating:
         """
         found = await self._living(person)
         now, register = self._clock(), found.register
-        dead = [(entry.type, entry.id, now) for entry in register.entries]
-        if register.pending is not None:
-            pending = register.pending
-            dead = [grave for grave in dead if grave[1] != pending.id]
-            dead.append((pending.type, pending.id, now + BURIAL_DELAY))
+        pending = () if register.pending is None else register.pending.involved
+        dead = {entry.name: now for entry in register.entries}
+        dead |= dict.fromkeys(pending, now + BURIAL_DELAY)
         event = SecondFactorReset(
             user_id=found.id, by=OPERATOR, authenticators=[entry.id for entry in register.entries]
         )
@@ -195,7 +221,7 @@ class Operating:
             event,
             self._people.reset_factors(found),
             forget_origins(found.id),
-            *(self._store.bury(found.id, *grave) for grave in dead),
+            *(self._store.bury(found.id, named, due_at) for named, due_at in dead.items()),
         )
 
     async def delete(self, person: str) -> None:
@@ -205,6 +231,23 @@ class Operating:
         event = UserDeleted(user_id=found.id, by=OPERATOR)
         if await self._store.write(*steps, events=[event]) is None:
             raise _changed(found)
+
+    async def erasure(self, person: Person) -> Erasure | None:
+        """Return what is still to be done until somebody who was deleted is forgotten, or None."""
+        return await self._people.find_erasure(person.id)
+
+    async def waive_erasure(self, person: str, factor: str) -> None:
+        """Let somebody who was deleted count as forgotten by a factor that is no more.
+
+        All others, and that one too if it is configured after all, are asked as before.
+        """
+        found = await self.find(person)
+        if found.deleted_at is None:
+            raise Conflict(f"{found.email} is not deleted.")
+        event = UserErasureWaived(user_id=found.id, by=OPERATOR, factor=factor)
+        steps = self._people.waive(found.id, factor, self._clock())
+        if await self._store.write(*steps, events=[event]) is None:
+            raise Conflict(f"Nobody waits for {factor!r} to forget {found.id}.")
 
     async def _living(self, person: str) -> Person:
         found = await self.find(person)

@@ -1,9 +1,10 @@
 """What can come of a flow, for the edge to put into words."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 
+from services.session.domain.factors import TYPES
 from services.session.domain.faults import Fault
 from services.session.domain.methods import MethodKind
 from services.session.domain.register import Entry
@@ -11,6 +12,7 @@ from services.session.domain.sessions import Account, Client, Session, pending_s
 from services.session.domain.stages import Stage
 from services.session.store.session_list import Listed
 from shared.errors import Mistake
+from shared.trust import Browser
 
 
 def until(moment: datetime, now: datetime) -> timedelta:
@@ -29,13 +31,17 @@ class Visit:
     """Who is calling, from where, and in which session.
 
     `account` is there if the session is authenticated, or its login under way is of a real person.
+    `trust_tokens` are what a browser has to show where people trust it, of all its people.
+    `offered` are the kinds of authenticators that there are here.
     """
 
     client: Client
     address: str
     user_agent: str
+    trust_tokens: tuple[str, ...] = field(default=(), repr=False)
     session: Session | None = None
     account: Account | None = None
+    offered: tuple[str, ...] = TYPES
 
     @property
     def authenticated(self) -> bool:
@@ -51,22 +57,32 @@ class Visit:
         return self.session, self.account
 
     @property
+    def as_nobody(self) -> "Visit":
+        """The same visitor, without session and account."""
+        return replace(self, session=None, account=None)
+
+    @property
     def pending(self) -> Stage | None:
         """The stage that a login under way waits at."""
         return None if self.session is None else pending_stage(self.session, self.account)
 
     @property
     def types(self) -> tuple[str, ...]:
-        """The kinds of authenticators that the person has."""
-        return () if self.account is None else self.account.register.types
+        """The kinds of authenticators by which the person can prove themselves."""
+        return () if self.account is None else self.account.register.types_among(self.offered)
 
 
 @dataclass(frozen=True, kw_only=True)
 class Standing:
-    """Where the visitor stands now. `token` is the session's token, if it is new."""
+    """Where the visitor stands now. `token` is the session's token, if it is new.
+
+    `trust_tokens` are what the browser is to keep in place of those that it has shown; None if it
+    keeps them.
+    """
 
     visit: Visit
     token: str | None = field(default=None, repr=False)
+    trust_tokens: tuple[str, ...] | None = field(default=None, repr=False)
 
 
 @dataclass(frozen=True)
@@ -122,9 +138,13 @@ class Authenticators:
 
 @dataclass(frozen=True)
 class Enrolled:
-    """An authenticator that the person has, or has got just now."""
+    """An authenticator that the person has, or has got just now.
+
+    Then `codes_generated` says whether recovery codes were made along.
+    """
 
     entry: Entry
+    codes_generated: bool | None = None
 
 
 @dataclass(frozen=True)
@@ -135,11 +155,33 @@ class NotEnrolled:
 
 
 @dataclass(frozen=True)
+class Codes:
+    """A set of recovery codes; `codes` are the unused ones if they may be seen, and on a sheet."""
+
+    entry: Entry
+    codes: tuple[str, ...] | None = field(default=None, repr=False)
+    text: str | None = field(default=None, repr=False)
+
+
+@dataclass(frozen=True)
+class Absent:
+    """The person has nothing of the kind."""
+
+
+@dataclass(frozen=True)
 class Sessions:
     """The live sessions of the person; when they were last seen is shown only if `tracked`."""
 
     listed: tuple[Listed, ...]
     tracked: bool
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrustedBrowsers:
+    """The browsers that the person trusts, and, as in `Standing`, what this one is to keep."""
+
+    browsers: tuple[Browser, ...]
+    trust_tokens: tuple[str, ...] | None = field(default=None, repr=False)
 
 
 @dataclass(frozen=True)
@@ -158,6 +200,9 @@ Outcome = (
     | Authenticators
     | Enrolled
     | NotEnrolled
+    | Codes
+    | Absent
     | Sessions
+    | TrustedBrowsers
     | Removed
 )

@@ -8,7 +8,6 @@ from services.session.domain.faults import (
 )
 from services.session.domain.limits import REAUTHENTICATE
 from services.session.domain.methods import Method, MethodKind, add_method
-from services.session.domain.origins import origin_of
 from services.session.domain.register import Register
 from services.session.domain.sessions import Account, Client, Session
 from services.session.events import (
@@ -97,7 +96,7 @@ class ReauthenticateFlow:
         session, account = visit.logged_in
         account = await self._registrar.settled(account)
         here = self._store.limits.here(user=account.id, ip=visit.address)
-        familiar = await self._is_familiar(visit, account)
+        familiar = await self._second_factor.is_familiar(visit, account)
         judged = await self._second_factor.judge(
             account,
             code,
@@ -117,13 +116,6 @@ class ReauthenticateFlow:
             account, REAUTHENTICATION, here, familiar=familiar
         )
         return refused or _lost(visit)
-
-    async def _is_familiar(self, visit: Visit, account: Account) -> bool:
-        """Tell whether a rest that others caused is to stop nobody here; asked for if it runs."""
-        if self._clock() >= account.mfa_rests_until:
-            return False
-        origin = origin_of(visit.address, visit.user_agent)
-        return await self._store.has_been_at(account.id, origin)
 
     async def _proved(
         self,
@@ -154,4 +146,4 @@ class ReauthenticateFlow:
 
 def _lost(visit: Visit) -> LoginNeeded:
     """The session ended or changed while the proof was being judged."""
-    return LoginNeeded(replace(visit, session=None, account=None))
+    return LoginNeeded(visit.as_nobody)

@@ -6,30 +6,46 @@ number still stands. Whoever finds it dirty takes the next number and repairs it
 as long as the change may be alive, whoever meets it is told to come again.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterable
 from dataclasses import replace
 from datetime import datetime, timedelta
 
+from services.session.domain.factors import is_real, service_of
+from services.session.domain.limits import Counter
 from services.session.domain.mails import MailKind
-from services.session.domain.register import Entry, Intent, Pending, Register, repaired
-from services.session.domain.sessions import Account
+from services.session.domain.register import (
+    Entry,
+    Intent,
+    Named,
+    Pending,
+    Register,
+    added,
+    given_up,
+    removed,
+    repaired,
+    replaced,
+)
+from services.session.domain.sessions import Account, Session
 from services.session.events import (
     ActivationAbandoned,
     AuthenticatorAdded,
     AuthenticatorRemoved,
+    AuthenticatorReplaced,
     RegisterRepaired,
 )
+from services.session.flows.factors import Factors
 from services.session.flows.notices import Notices
 from services.session.store import Store
 from shared.clock import Clock
 from shared.database import Step
 from shared.errors import Unavailable
-from shared.factor import FactorClient
+from shared.event import Event
 
-# How long a change may be alive after its mark: twice as long as a call to a factor is waited for,
-# to leave time for the writes. Earlier, taking over would undo what somebody is doing: the second
-# of two equal requests would destroy the first. Whoever is slower still finds another number.
-LIVE = timedelta(seconds=10)
+# How long a change may be alive after its mark: as long as calls to two factors are waited for, and
+# once more, to leave time for the writes. Earlier, taking over would undo what somebody is doing:
+# the second of two equal requests would destroy the first. Whoever is slower still finds another
+# number.
+LIVE = timedelta(seconds=15)
 
 # The factor may still be at work on a call that was given up: look again when it cannot be.
 BURIAL_DELAY = timedelta(minutes=1)
@@ -38,9 +54,7 @@ BURIAL_DELAY = timedelta(minutes=1)
 class Registrar:
     """Changes registers. Everything raises Unavailable if a factor that is needed is away."""
 
-    def __init__(
-        self, store: Store, factors: Mapping[str, FactorClient], notices: Notices, clock: Clock
-    ) -> None:
+    def __init__(self, store: Store, factors: Factors, notices: Notices, clock: Clock) -> None:
         self._store = store
         self._factors = factors
         self._notices = notices
@@ -56,12 +70,13 @@ class Registrar:
         await self.repair(account)
         settled = await self._store.find_account(account.id)
         if settled is None or settled.register.pending is not None:
-            raise _overtaken()
+            raise overtaken()
         return settled
 
     async def repair(self, account: Account) -> None:
         """Undo an addition or carry on a removal, at the factor first; write the register clean.
 
+        What stands only beside others is left to the sweep: no login is to wait for its factor.
         Raises Unavailable, and leaves it alone, while the change may still be alive.
         """
         pending = account.register.pending
@@ -70,33 +85,79 @@ class Registrar:
         now = self._clock()
         taking = self._store.take_over_register(account, before=now - LIVE, now=now)
         if await self._store.write(taking) is None:
-            raise _overtaken()
+            raise overtaken()
         taken = replace(account.register, number=account.register.number + 1)
-        await self._factor(pending.type).remove(account.id, pending.id)
+        if is_real(pending.type):
+            await self._factors.of(pending.type).remove(account.id, pending.id)
         await self._write_repaired(account, pending, taken, now)
 
     async def announce(self, account: Account, pending: Pending) -> Register:
         """Mark the register dirty; return it under its new number. Others are refused meanwhile."""
-        marked = await self._store.write(self._store.mark_register(account, pending, self._clock()))
+        told = {service_of(named.type) for named in pending.involved}
+        marked = await self._store.write(
+            self._store.mark_register(account, pending, self._clock()),
+            *(self._store.keep(account.id, factor) for factor in sorted(told)),
+        )
         if marked is None:
-            raise _overtaken()
+            raise overtaken()
         return replace(account.register, number=account.register.number + 1, pending=pending)
 
-    async def add(self, account: Account, register: Register, entry: Entry, *others: Step) -> bool:
-        """Write down that `entry` counts. False if it may not.
+    async def add(
+        self,
+        account: Account,
+        register: Register,
+        entry: Entry,
+        codes: Entry | None,
+        session: Session,
+        *,
+        here: Counter,
+        familiar: bool = False,
+    ) -> bool:
+        """Write down that `entry` counts, and the codes that were made along. False if it may not.
 
-        The second factor rests, the account's sessions were ended, or one of `others`, which are
-        written along, was refused. `register` is as `announce` returned it.
+        The second factor rests, or the session or all of the account's were ended. `register` is as
+        `announce` returned it; `here` and `familiar` are as `SecondFactor.judge` takes them. Codes
+        that were to be made and are not there are left to the sweep.
         """
-        grown = replace(register.with_entry(entry), pending=None)
-        added = AuthenticatorAdded(user_id=account.id, factor=entry.type, authenticator_id=entry.id)
+        entries = (entry,) if codes is None else (entry, codes)
+        grown = added(register, *entries)
         now = self._clock()
         facts = {"factor": entry.type}
         written = await self._store.write(
-            self._store.register_added(account, grown, now),
-            *others,
+            *self._store.register_added(account, grown, now, here=here, familiar=familiar),
+            self._store.session_stands(session.id),
+            *self._buried(account, _unmade(register, grown), now + BURIAL_DELAY),
             *self._notices.tell(account.email, MailKind.AUTHENTICATOR_ADDED, now, facts),
-            events=[added],
+            events=[
+                AuthenticatorAdded(user_id=account.id, factor=e.type, authenticator_id=e.id)
+                for e in entries
+            ],
+        )
+        return written is not None
+
+    async def renew_codes(
+        self, account: Account, register: Register, entry: Entry, session: Session
+    ) -> bool:
+        """Write down that a set of recovery codes counts, in place of the one before.
+
+        False if it may not: the session or all of the account's were ended. `register` is as
+        `announce` returned it.
+        """
+        renewed = replaced(register, entry)
+        gone = register.lost_by(renewed)
+        now = self._clock()
+        event = AuthenticatorReplaced(
+            user_id=account.id,
+            factor=entry.type,
+            authenticator_id=entry.id,
+            replaced=[dead.id for dead in gone],
+        )
+        written = await self._store.write(
+            self._store.register_replaced(account, renewed),
+            self._store.session_stands(session.id),
+            *self._buried(account, gone, now),
+            *self._notices.tell(account.email, MailKind.RECOVERY_CODES_GENERATED, now),
+            events=[event],
         )
         return written is not None
 
@@ -105,71 +166,87 @@ class Registrar:
         pending = register.pending
         if pending is None:
             return
-        now = self._clock()
-        event = ActivationAbandoned(
-            user_id=account.id, factor=pending.type, authenticator_id=pending.id
-        )
-        burial = self._store.bury(account.id, pending.type, pending.id, now + BURIAL_DELAY)
-        clean = self._store.register_written(
-            account.id, replace(register, pending=None), changed=False
-        )
-        if await self._store.write(clean, burial, events=[event]) is None:
-            await self._store.write(burial, events=[event])
+        events = [
+            ActivationAbandoned(user_id=account.id, factor=dead.type, authenticator_id=dead.id)
+            for dead in pending.involved
+        ]
+        burials = self._buried(account, pending.involved, self._clock() + BURIAL_DELAY)
+        clean = self._store.register_written(account.id, given_up(register), changed=False)
+        if await self._store.write(clean, *burials, events=events) is None:
+            await self._store.write(*burials, events=events)
 
     async def remove(self, account: Account, entry: Entry) -> Account:
         """Remove an authenticator; return the account without it.
 
-        If somebody else has carried the removal on meanwhile, that is just as well.
+        With the last that is real goes what stands only beside others. If somebody else has
+        carried the removal on meanwhile, that is just as well.
         """
         pending = Pending(intent=Intent.REMOVE, type=entry.type, id=entry.id)
         register = await self.announce(account, pending)
-        await self._factor(entry.type).remove(account.id, entry.id)
-        shrunk = replace(register.without(entry.id), pending=None)
-        removed = AuthenticatorRemoved(
-            user_id=account.id, factor=entry.type, authenticator_id=entry.id
-        )
+        await self._factors.of(entry.type).remove(account.id, entry.id)
+        shrunk = removed(register, entry.id)
+        gone = register.lost_by(shrunk)
         written = await self._store.write(
             self._store.register_written(account.id, shrunk, changed=True),
+            *self._buried(account, _but(gone, entry.name), self._clock()),
             *self._tell_removed(account, entry.type),
-            events=[removed],
+            events=[_removed(account, dead) for dead in gone],
         )
         after = account if written is None else replace(account, register=shrunk)
         if written is None:
             after = await self._store.find_account(account.id) or account
         if after.register.find(entry.id) is not None:
-            raise _overtaken()
+            raise overtaken()
         return after
 
     async def _write_repaired(
         self, account: Account, pending: Pending, taken: Register, now: datetime
     ) -> None:
         clean = repaired(taken)
-        event = RegisterRepaired(
-            user_id=account.id,
-            factor=pending.type,
-            intent=pending.intent.value,
-            authenticator_id=pending.id,
-        )
-        changed = clean.entries != taken.entries
+        gone = taken.lost_by(clean)
+        along = _but(gone, Named(pending.type, pending.id))
+        events: list[Event] = [
+            RegisterRepaired(
+                user_id=account.id,
+                factor=pending.type,
+                intent=pending.intent.value,
+                authenticator_id=pending.id,
+            ),
+            *(_removed(account, dead) for dead in along),
+        ]
         written = await self._store.write(
-            self._store.register_written(account.id, clean, changed=changed),
-            self._store.bury(account.id, pending.type, pending.id, now + BURIAL_DELAY),
-            *(self._tell_removed(account, pending.type) if changed else ()),
-            events=[event],
+            self._store.register_written(account.id, clean, changed=bool(gone)),
+            *self._buried(account, (*pending.involved, *along), now + BURIAL_DELAY),
+            *(self._tell_removed(account, pending.type) if gone else ()),
+            events=events,
         )
         if written is None:
-            raise _overtaken()
+            raise overtaken()
+
+    def _buried(
+        self, account: Account, dead: Iterable[Named], due_at: datetime
+    ) -> tuple[Step, ...]:
+        return tuple(self._store.bury(account.id, named, due_at) for named in dead)
 
     def _tell_removed(self, account: Account, factor: str) -> tuple[Step, ...]:
         kind = MailKind.AUTHENTICATOR_REMOVED
         return self._notices.tell(account.email, kind, self._clock(), {"factor": factor})
 
-    def _factor(self, type: str) -> FactorClient:
-        try:
-            return self._factors[type]
-        except KeyError:
-            raise Unavailable(f"No factor of type {type} is configured.") from None
 
-
-def _overtaken() -> Unavailable:
+def overtaken() -> Unavailable:
+    """Return what is said where somebody else is changing the same register."""
     return Unavailable("The authenticators of this account are being changed.")
+
+
+def _unmade(register: Register, grown: Register) -> tuple[Named, ...]:
+    """Return what was to be added and is not in `grown`."""
+    pending = () if register.pending is None else register.pending.involved
+    return tuple(named for named in pending if grown.find(named.id) is None)
+
+
+def _but(dead: tuple[Named, ...], one: Named) -> tuple[Named, ...]:
+    return tuple(named for named in dead if named != one)
+
+
+def _removed(account: Account, dead: Named) -> AuthenticatorRemoved:
+    return AuthenticatorRemoved(user_id=account.id, factor=dead.type, authenticator_id=dead.id)

@@ -1,24 +1,29 @@
 """Judging a second factor: one counter for every place where one is asked for."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime
 
-from services.session.domain.faults import incorrect_code, too_many_attempts
+from services.session.domain.factors import RECOVERY_CODES, is_real
+from services.session.domain.faults import Fault, incorrect_code, too_many_attempts
 from services.session.domain.limits import FOR_EVER, Counter
+from services.session.domain.mails import MailKind
 from services.session.domain.methods import Method, MethodKind
+from services.session.domain.origins import origin_of
 from services.session.domain.register import Entry, Register
 from services.session.domain.sessions import Account
 from services.session.events import SecondFactorFailed, SecondFactorLimited
-from services.session.flows.outcomes import Refused, until
+from services.session.flows.factors import Factors
+from services.session.flows.notices import Notices
+from services.session.flows.outcomes import Refused, Visit, until
 from services.session.store import Store
 from shared.clock import Clock
+from shared.code_form import CodeForm
 from shared.database import Step
 from shared.errors import Malformed, Unavailable
-from shared.factor import FactorClient
+from shared.factor import Purpose, Verification
 
-CODE_FACTORS = ("totp",)
-"""The factors that judge what is typed into a field `code`, in the order of asking."""
+TOO_MANY = too_many_attempts("code")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -33,9 +38,10 @@ class Accepted:
 class SecondFactor:
     """Has codes judged. Accepting and failing are conditional on the counter of the account."""
 
-    def __init__(self, store: Store, factors: Mapping[str, FactorClient], clock: Clock) -> None:
+    def __init__(self, store: Store, factors: Factors, notices: Notices, clock: Clock) -> None:
         self._store = store
         self._factors = factors
+        self._notices = notices
         self._clock = clock
 
     async def judge(
@@ -50,53 +56,80 @@ class SecondFactor:
     ) -> Accepted | Refused:
         """Have `code` judged by the factors of the account, and by registered authenticators only.
 
-        While the second factor rests no factor is asked, so that no good code is spent. Where the
-        owner has logged in before (`familiar`) a rest that others caused stops nobody, but what
-        has failed `here`. A failure is counted by the write whose outcome decides what is said of
-        it. Raises Unavailable, and counts nothing, if a factor that the person has is not
-        configured: a code of it could not be told from a wrong one.
-        """
-        if await self._rests(account, here, familiar=familiar):
-            return await self.limited(account, purpose)
-        if unknown := sorted(set(account.register.types) - self._factors.keys()):
-            raise Unavailable(f"No factor of type {unknown[0]} is configured.")
-        for factor in CODE_FACTORS:
-            entries = account.register.of_type(factor)
-            if not entries:
-                continue
-            try:
-                verification = await self._factors[factor].verify(
-                    account.id,
-                    authenticators=[entry.id for entry in entries],
-                    proof={"code": code},
-                    session_id=session_id,
-                )
-            except Malformed:  # so it is not the right one either
-                continue
-            entry = account.register.find(verification.authenticator_id or "")
-            if verification.accepted is True and entry in entries:
-                method = _method(entry, tuple(verification.amr), purpose, self._clock())
-                return self._accepted(account, method, here, familiar=familiar)
-        return await self._failed(account, purpose, here, familiar=familiar)
+        Which of them it may be for is told by its form; where several are of one form they are
+        asked in turn, and that is one attempt. While the second factor rests no factor is asked, so
+        that no good code is spent. Where the owner has logged in before (`familiar`) a rest that
+        others caused stops nobody, but what has failed `here`. A failure is counted by the write
+        whose outcome decides what is said of it.
 
-    async def limited(self, account: Account, purpose: str) -> Refused:
+        Raises Unavailable if a factor that the code may be for is away, or one that the person has
+        is not configured: a code of it could not be told from a wrong one. That counts nothing,
+        unless another factor has judged the code: then it was a guess.
+        """
+        if await self.rests(account, here, familiar=familiar):
+            return await self.limited(account, purpose)
+        self._check_offered(account)
+        away: Unavailable | None = None
+        judged = False
+        for entries in self._may_be_of(account, code):
+            try:
+                verification = await self._verified(account, entries, code, session_id, purpose)
+            except Unavailable as error:
+                away = error
+                continue
+            judged = True
+            entry = account.register.find(verification.authenticator_id or "")
+            if verification.accepted is True and entry is not None and entry in entries:
+                return self._accepted(
+                    account, entry, verification, purpose, here, familiar=familiar
+                )
+        if away is not None and not judged:
+            raise away
+        failed = await self._failed(account, purpose, here, familiar=familiar)
+        if away is not None:
+            raise away
+        return failed
+
+    async def limited(
+        self,
+        account: Account,
+        purpose: str,
+        fault: Fault = TOO_MANY,
+        *,
+        spent_until: datetime | None = None,
+    ) -> Refused:
         """Put on record that nothing was told, and return what is said instead."""
         await self._store.record(SecondFactorLimited(user_id=account.id, purpose=purpose))
-        rests_until, now = account.mfa_rests_until, self._clock()
-        wait = until(rests_until, now) if now < rests_until < FOR_EVER else None
-        return Refused((too_many_attempts("code"),), wait)
+        now = self._clock()
+        ends_at = max(account.mfa_rests_until, spent_until or now)
+        wait = until(ends_at, now) if now < ends_at < FOR_EVER else None
+        return Refused((fault,), wait)
 
     async def refused(
-        self, account: Account, purpose: str, here: Counter, *, familiar: bool = False
+        self,
+        account: Account,
+        purpose: str,
+        here: Counter,
+        *,
+        familiar: bool = False,
+        fault: Fault = TOO_MANY,
     ) -> Refused | None:
         """Return what is said of a right code that was refused because of the counter, or None."""
         found = await self._store.find_account(account.id)
         spent = await self._store.spent_until((here,), self._clock())
-        if spent or (found and await self._rests(found, here, familiar=familiar)):
-            return await self.limited(found or account, purpose)
+        if spent or (found and await self.rests(found, here, familiar=familiar)):
+            return await self.limited(found or account, purpose, fault, spent_until=spent)
         return None
 
-    async def _rests(self, account: Account, here: Counter, *, familiar: bool) -> bool:
+    async def is_familiar(self, visit: Visit, account: Account) -> bool:
+        """Tell whether a rest that others caused is to stop nobody here; asked for if it runs."""
+        if self._clock() >= account.mfa_rests_until:
+            return False
+        origin = origin_of(visit.address, visit.user_agent)
+        return await self._store.has_been_at(account.id, origin)
+
+    async def rests(self, account: Account, here: Counter, *, familiar: bool) -> bool:
+        """Tell whether nothing is judged now; see `judge`."""
         now = self._clock()
         if now >= account.mfa_rests_until:
             return False
@@ -104,16 +137,63 @@ class SecondFactor:
             return True
         return await self._store.spent_until((here,), now) is not None
 
+    def _check_offered(self, account: Account) -> None:
+        for kind in filter(is_real, account.register.types):
+            self._factors.of(kind)
+
+    def _may_be_of(self, account: Account, code: str) -> Iterator[tuple[Entry, ...]]:
+        """Yield, kind by kind, the authenticators that have codes of this form."""
+        for kind in self._factors.offered:
+            entries = tuple(e for e in account.register.of_type(kind) if _fits(e, code))
+            if entries:
+                yield entries
+
+    async def _verified(
+        self,
+        account: Account,
+        entries: tuple[Entry, ...],
+        code: str,
+        session_id: str,
+        purpose: str,
+    ) -> Verification:
+        try:
+            return await self._factors.of(entries[0].type).verify(
+                account.id,
+                authenticators=[entry.id for entry in entries],
+                proof={"code": code},
+                session_id=session_id,
+                purpose=PURPOSES[purpose],
+            )
+        except Malformed:  # so it is not the right one either
+            return Verification(accepted=False)
+
     def _accepted(
-        self, account: Account, method: Method, here: Counter, *, familiar: bool
+        self,
+        account: Account,
+        entry: Entry,
+        verification: Verification,
+        purpose: str,
+        here: Counter,
+        *,
+        familiar: bool,
     ) -> Accepted:
         now = self._clock()
-        register = account.register.used(method.id or "", now)
+        register = account.register.used(entry.id, now, verification.changed)
+        acceptance = self._store.accept_mfa(account, register, now, here=here, familiar=familiar)
         return Accepted(
-            method=method,
+            method=_method(entry, tuple(verification.amr), purpose, now),
             register=register,
-            acceptance=self._store.accept_mfa(account, register, now, here=here, familiar=familiar),
+            acceptance=(*acceptance, *self._told(account, register.find(entry.id), now)),
         )
+
+    def _told(self, account: Account, used: Entry | None, now: datetime) -> tuple[Step, ...]:
+        """Return the steps that tell the person that a recovery code was used, and what is left."""
+        if used is None or used.type != RECOVERY_CODES:
+            return ()
+        low = used.facts.get("low") is True
+        kind = MailKind.RECOVERY_CODES_LOW if low else MailKind.RECOVERY_CODE_USED
+        left = {"left": str(used.facts.get("unused", 0))}
+        return self._notices.tell(account.email, kind, now, left)
 
     async def _failed(
         self, account: Account, purpose: str, here: Counter, *, familiar: bool
@@ -126,6 +206,15 @@ class SecondFactor:
         if counted is not None:
             return Refused((incorrect_code(),))
         return await self.limited(account, purpose)
+
+
+def _fits(entry: Entry, code: str) -> bool:
+    """Tell whether `code` has the form of those of an authenticator, as far as that is known."""
+    try:
+        form = CodeForm.parse(str(entry.facts["code_form"]))
+    except (KeyError, ValueError):
+        return True
+    return form.normalise(code) is not None
 
 
 def _method(entry: Entry, amr: tuple[str, ...], purpose: str, now: datetime) -> Method:
@@ -142,3 +231,5 @@ def _method(entry: Entry, amr: tuple[str, ...], purpose: str, now: datetime) -> 
 LOGIN = "login"
 REAUTHENTICATION = "reauthentication"
 ACTIVATION = "activation"
+
+PURPOSES = {LOGIN: Purpose.AUTHENTICATE, REAUTHENTICATION: Purpose.REAUTHENTICATE}

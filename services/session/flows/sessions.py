@@ -1,7 +1,6 @@
 """A person's sessions: shown, ended one by one, or all at once."""
 
 from collections.abc import Sequence
-from dataclasses import replace
 
 from services.session.domain.faults import not_a_choice
 from services.session.domain.origins import origin_of
@@ -50,7 +49,7 @@ class SessionsFlow:
         ended = [SessionEnded(user_id=account.id, session=recorded_id(own)) for own in sorted(live)]
         await self._store.write(self._listed.end(sorted(live), account), events=ended)
         if session.id in live:
-            return Standing(visit=_nobody(visit))
+            return Standing(visit=visit.as_nobody)
         return await self._shown(account, session)
 
     async def end_all(self, visit: Visit) -> Outcome:
@@ -66,12 +65,8 @@ class SessionsFlow:
             forget_origins(account.id, but=origin_of(visit.address, visit.user_agent)),
             events=[SessionsEnded(user_id=account.id)],
         )
-        return Standing(visit=_nobody(visit))
+        return Standing(visit=visit.as_nobody)
 
     async def _shown(self, account: Account, session: Session) -> Sessions:
         listed = await self._listed.live(account, session, self._clock())
         return Sessions(tuple(listed), tracked=self._tracked)
-
-
-def _nobody(visit: Visit) -> Visit:
-    return replace(visit, session=None, account=None)

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from services.session.domain.faults import Fault
-from services.session.domain.limits import SIGNUP, Counter, mail_counters
+from services.session.domain.limits import SIGNUP, Counter
 from services.session.domain.mails import MailKind
 from services.session.domain.passwords import PasswordRules, password_faults
 from services.session.domain.sessions import NOBODY, Account
@@ -113,5 +113,6 @@ class SignupFlow:
         counters = self._counters(visit)
         counted = (replace(s, required=False) for s in self._store.count(counters, now))
         await self._store.write(*counted, events=[SignupLimited(user_id=None)])
-        ends_at = await self._store.spent_until((*counters, *mail_counters(email)), now)
+        mails = self._store.limits.mails(address=email, ip=visit.address)
+        ends_at = await self._store.spent_until((*counters, *mails), now)
         return Throttled(until(ends_at or now, now))

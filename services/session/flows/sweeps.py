@@ -6,7 +6,7 @@ from datetime import timedelta
 from services.session.flows.register import Registrar
 from services.session.store import Store
 from shared.clock import Clock
-from shared.errors import Unavailable
+from shared.errors import CountersignError, Unavailable
 from shared.factor import FactorClient
 
 DIRTY_FOR = timedelta(minutes=1)  # longer than any request takes
@@ -16,7 +16,10 @@ MAX_ROUNDS = 1000  # per call: a sweep must come to an end
 
 
 class Sweeps:
-    """Each does what is due and returns how much that was. All may run twice at once."""
+    """Each does what is due and returns how much that was. All may run twice at once.
+
+    `factors` are all that are there, each by the name of its service.
+    """
 
     def __init__(
         self,
@@ -59,7 +62,7 @@ class Sweeps:
                 continue
             try:
                 await factor.remove(dead.user_id, dead.authenticator_id)
-            except Unavailable:
+            except CountersignError:
                 delay = min(LEASE * 2 ** min(dead.attempts, 6), LONGEST_DELAY)
                 await self._store.put_back_dead(dead, self._clock() + delay)
                 continue

@@ -41,8 +41,16 @@ class Tracking:
 class Visits:
     """Recognises sessions, and lets them pass to what their state allows."""
 
-    def __init__(self, store: Store, listed: SessionList, clock: Clock, tracking: Tracking) -> None:
+    def __init__(
+        self,
+        store: Store,
+        listed: SessionList,
+        clock: Clock,
+        tracking: Tracking,
+        offered: tuple[str, ...],
+    ) -> None:
         self._store = store
+        self._offered = offered
         self._listed = listed
         self._clock = clock
         self._tracking = tracking
@@ -57,7 +65,7 @@ class Visits:
         A token that is unknown, over, or of the other kind of client: raises Gone for `app`; a
         browser is then a visitor without a session.
         """
-        visit = Visit(client=client, address=address, user_agent=user_agent)
+        visit = Visit(client=client, address=address, user_agent=user_agent, offered=self._offered)
         if not token:
             return visit
         visit = await self._look_up(visit, token)
@@ -75,7 +83,7 @@ class Visits:
         match access:
             case Access.VERIFY_EMAIL:
                 return Misfit()
-            case Access.MFA_AUTHENTICATE:
+            case Access.MFA_AUTHENTICATE | Access.MFA_TRUST:
                 return StageNeeded(visit)
         return LoginNeeded(visit)
 

@@ -43,6 +43,7 @@ class MailStore:
             sealed=self._cipher.seal(plain.encode(), bound_to=_place(mail.id)),
             created_at=to_micros(now),
             due_at=to_micros(at or now),
+            first_due_at=to_micros(at or now),
             topic=topic,
         )
 

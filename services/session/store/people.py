@@ -20,14 +20,19 @@ from sqlalchemy import (
     update,
 )
 
+from services.session.domain.factors import service_of
 from services.session.domain.limits import about_of
-from services.session.domain.register import Register
+from services.session.domain.register import Register, emptied
 from services.session.domain.sessions import Account
-from services.session.store.rows import moment, register_of
+from services.session.store import statements
+from services.session.store.live import live, live_at
+from services.session.store.rows import EMPTY_REGISTER, moment, register_json, register_of
 from services.session.store.tables import (
     attempts,
+    dead_authenticators,
     emails,
     erasures,
+    keepers,
     origins,
     sessions,
     users,
@@ -44,15 +49,7 @@ def _id() -> ColumnElement[bool]:
     return users.c.id == bindparam("id", type_=Text())
 
 
-_live = (
-    sessions.c.user_id == users.c.id,
-    sessions.c.authenticated_at.is_not(None),
-    sessions.c.session_epoch == users.c.session_epoch,
-    sessions.c.expires_at > _now(),
-    func.coalesce(sessions.c.last_seen_at, sessions.c.authenticated_at)
-    > bindparam("idle_since", type_=BigInteger()),
-    users.c.disabled_at.is_(None),
-)
+_live = (*live(users.c.id, users.c.session_epoch), users.c.disabled_at.is_(None))
 
 FIND_PERSON = Statement(
     select(
@@ -93,7 +90,7 @@ LIVE_SESSIONS = Statement(
 _FRESH = {
     "factor_epoch": 0,
     "session_epoch": 0,
-    "register": "[]",
+    "register": EMPTY_REGISTER,
     "register_number": 0,
     "mfa_failures": 0,
     "mfa_rests_until": 0,
@@ -130,7 +127,6 @@ _counts_nothing: dict[str, Any] = {
 
 # Under a new number, so that whoever is changing it has been overtaken.
 _holds_nothing: dict[str, Any] = {
-    "register": literal("[]", Text()),
     "register_number": users.c.register_number + 1,
     "register_pending": None,
     "register_marked_at": None,
@@ -153,13 +149,18 @@ UNLOCK = Statement(_living().values(**_counts_nothing))
 RESET_FACTORS = Statement(
     _living()
     .where(users.c.register_number == bindparam("register_number", type_=Integer()))
-    .values(factor_epoch=users.c.factor_epoch + 1, **_holds_nothing)
+    .values(
+        register=bindparam("register", type_=Text()),
+        factor_epoch=users.c.factor_epoch + 1,
+        **_holds_nothing,
+    )
 )
 
 _dead: dict[str, Any] = {
     "deleted_at": _now(),
     "disabled_at": _now(),
     "password_hash": None,
+    "register": literal(EMPTY_REGISTER, Text()),
     **_ends_everything,
     **_holds_nothing,
 }
@@ -224,7 +225,31 @@ PUT_BACK_ERASURE = Statement(
     .values(due_at=bindparam("next_at", type_=BigInteger()))
 )
 
-ERASED = Statement(delete(erasures).where(erasures.c.user_id == bindparam("id", type_=Text())))
+_erasure = erasures.c.user_id == bindparam("id", type_=Text())
+_kept = keepers.c.user_id == bindparam("id", type_=Text())
+_factor = bindparam("factor", type_=Text())
+
+FIND_ERASURE = Statement(select(*erasures.c).where(_erasure))
+KEEPERS = Statement(select(keepers.c.factor).where(_kept).order_by(keepers.c.factor))
+
+# Unless another factor has been told of the person since they were read.
+ERASED = Statement(
+    delete(erasures).where(
+        _erasure,
+        select(func.count()).select_from(keepers).where(_kept).scalar_subquery()
+        == bindparam("keepers", type_=Integer()),
+    )
+)
+DELETE_KEEPERS = Statement(delete(keepers).where(_kept))
+
+DELETE_KEEPER = Statement(delete(keepers).where(_kept, keepers.c.factor == _factor))
+HASTEN_ERASURE = Statement(update(erasures).where(_erasure).values(due_at=_now()))
+DELETE_DEAD_OF = Statement(
+    delete(dead_authenticators).where(
+        dead_authenticators.c.user_id == bindparam("id", type_=Text()),
+        dead_authenticators.c.factor == _factor,
+    )
+)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -241,6 +266,7 @@ class Person:
     disabled_at: datetime | None
     deleted_at: datetime | None
     has_password: bool
+    factor_epoch: int
     register: Register
     mfa_failures: int
     mfa_rests_until: datetime
@@ -262,10 +288,16 @@ class LiveSession:
 
 @dataclass(frozen=True, kw_only=True)
 class Erasure:
-    """A person who is to be forgotten everywhere. `attempts` counts this one."""
+    """A person who is to be forgotten everywhere. `attempts` counts the one under way.
+
+    `factors` are those that have ever been told of them.
+    """
 
     user_id: str
+    created_at: datetime
+    due_at: datetime
     attempts: int
+    factors: tuple[str, ...]
 
 
 class People:
@@ -280,12 +312,14 @@ class People:
 
     async def find(self, person: str, now: datetime) -> Person | None:
         """Return who has that id, or that canonical address."""
-        row = await self._db.find(FIND_PERSON, id=person, address=person, **self._live_at(now))
+        row = await self._db.find(
+            FIND_PERSON, id=person, address=person, **live_at(now, self._idle)
+        )
         return None if row is None else _person(row)
 
     async def live_sessions(self, id: str, now: datetime) -> list[LiveSession]:
         """Return the sessions in which the person is logged in, oldest first."""
-        rows = await self._db.all(LIVE_SESSIONS, id=id, **self._live_at(now))
+        rows = await self._db.all(LIVE_SESSIONS, id=id, **live_at(now, self._idle))
         return [_live_session(row) for row in rows]
 
     def create(
@@ -333,7 +367,12 @@ class People:
 
     def reset_factors(self, person: Person) -> Step:
         """Empty the register, and end the logins under way; refuse if it has changed since."""
-        return step(RESET_FACTORS, id=person.id, register_number=person.register.number)
+        return step(
+            RESET_FACTORS,
+            id=person.id,
+            register_number=person.register.number,
+            register=register_json(emptied(person.register)),
+        )
 
     def delete(
         self, id: str, register: Register, now: datetime, *, account: Account | None = None
@@ -356,32 +395,57 @@ class People:
         yield also(DELETE_ADDRESSES, id=id)
         yield also(DELETE_ORIGINS, id=id)
         yield also(ERASE, id=id, now=to_micros(now))
+        pending = () if register.pending is None else register.pending.involved
+        kinds = {*register.types, *(named.type for named in pending)}
+        for factor in sorted({service_of(kind) for kind in kinds}):
+            yield also(statements.KEEP, user_id=id, factor=factor)
 
     async def take_erasure(self, now: datetime, lease: timedelta) -> Erasure | None:
         """Take the erasure that has been due longest, for as long as `lease`."""
         row = await self._db.apply(
             step(TAKE_ERASURE, now=to_micros(now), next_at=to_micros(now + lease))
         )
-        return None if row is None else Erasure(user_id=row.user_id, attempts=row.attempts)
+        return None if row is None else await self._erasure(row)
+
+    async def find_erasure(self, user_id: str) -> Erasure | None:
+        """Return the erasure of a person; None if they are not deleted, or all have confirmed."""
+        row = await self._db.find(FIND_ERASURE, id=user_id)
+        return None if row is None else await self._erasure(row)
 
     async def put_back_erasure(self, erasure: Erasure, due_at: datetime) -> None:
         """Let an erasure be due again at `due_at`."""
         await self._db.apply(step(PUT_BACK_ERASURE, id=erasure.user_id, next_at=to_micros(due_at)))
 
-    def erased(self, user_id: str) -> tuple[Step, ...]:
+    def erased(self, erasure: Erasure) -> tuple[Step, ...]:
         """Finish an erasure: what logins in progress may have left goes with it.
 
-        Refuse if somebody else has finished it.
+        Refuse if somebody else has finished it, or if it is to be asked of more factors by now.
         """
+        user_id = erasure.user_id
         return (
-            step(ERASED, id=user_id),
+            step(ERASED, id=user_id, keepers=len(erasure.factors)),
+            also(DELETE_KEEPERS, id=user_id),
             also(DELETE_SESSIONS, id=user_id),
             also(DELETE_ORIGINS, id=user_id),
         )
 
-    def _live_at(self, now: datetime) -> dict[str, object]:
-        idle_since = 0 if self._idle is None else to_micros(now - self._idle)
-        return {"now": to_micros(now), "idle_since": idle_since}
+    def waive(self, user_id: str, factor: str, now: datetime) -> tuple[Step, ...]:
+        """Wait no more for `factor` to forget the person; refuse if that is not waited for."""
+        return (
+            step(HASTEN_ERASURE, id=user_id, now=to_micros(now)),
+            step(DELETE_KEEPER, id=user_id, factor=factor),
+            also(DELETE_DEAD_OF, id=user_id, factor=factor),
+        )
+
+    async def _erasure(self, row: Row) -> Erasure:
+        kept = await self._db.all(KEEPERS, id=row.user_id)
+        return Erasure(
+            user_id=row.user_id,
+            created_at=from_micros(row.created_at),
+            due_at=from_micros(row.due_at),
+            attempts=row.attempts,
+            factors=tuple(keeper.factor for keeper in kept),
+        )
 
 
 def _person(row: Row) -> Person:
@@ -393,6 +457,7 @@ def _person(row: Row) -> Person:
         disabled_at=moment(row.disabled_at),
         deleted_at=moment(row.deleted_at),
         has_password=row.password_hash is not None,
+        factor_epoch=row.factor_epoch,
         register=register_of(row.register_number, row.register, row.register_pending),
         mfa_failures=row.mfa_failures,
         mfa_rests_until=from_micros(row.mfa_rests_until),

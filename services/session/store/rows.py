@@ -55,7 +55,6 @@ def session_of(row: Row) -> Session:
         authenticated_at=moment(row.authenticated_at),
         login=None if row.login is None else _login(json.loads(row.login)),
         methods=_methods(json.loads(row.methods)),
-        enrolments=json.loads(row.enrolments),
     )
 
 
@@ -71,40 +70,45 @@ def session_columns(session: Session) -> dict[str, object]:
         "authenticated_at": _micros(session.authenticated_at),
         "login": None if login is None else _dump(_login_json(login)),
         "methods": _dump(_methods_json(session.methods)),
-        "enrolments": _dump(dict(session.enrolments)),
     }
 
 
-def register_of(number: int, entries: str, pending: str | None) -> Register:
+def register_of(number: int, register: str, pending: str | None) -> Register:
     """Return the register in its columns."""
-    change = None if pending is None else json.loads(pending)
+    held = json.loads(register)
     return Register(
         number=number,
-        entries=tuple(_entry(facts) for facts in json.loads(entries)) if entries != "[]" else (),
-        pending=None
-        if change is None
-        else Pending(intent=Intent(change["intent"]), type=change["type"], id=change["id"]),
+        entries=tuple(_entry(facts) for facts in held["entries"]),
+        pending=None if pending is None else _pending(json.loads(pending)),
+        serials=held["serials"],
     )
 
 
-def entries_json(register: Register) -> str:
+def register_json(register: Register) -> str:
     """Return the column `register`."""
-    return _dump(
-        [
-            {
-                "id": entry.id,
-                "type": entry.type,
-                "created_at": to_micros(entry.created_at),
-                "last_used_at": _micros(entry.last_used_at),
-            }
-            for entry in register.entries
-        ]
-    )
+    entries = [
+        {
+            "id": entry.id,
+            "type": entry.type,
+            "created_at": to_micros(entry.created_at),
+            "last_used_at": _micros(entry.last_used_at),
+            "facts": dict(entry.facts),
+        }
+        for entry in register.entries
+    ]
+    return _dump({"entries": entries, "serials": dict(register.serials)})
 
 
 def pending_json(pending: Pending) -> str:
     """Return the column `register_pending`."""
-    return _dump({"intent": pending.intent.value, "type": pending.type, "id": pending.id})
+    return _dump(
+        {
+            "intent": pending.intent.value,
+            "type": pending.type,
+            "id": pending.id,
+            "codes": pending.codes,
+        }
+    )
 
 
 def _entry(facts: Mapping[str, Any]) -> Entry:
@@ -113,6 +117,16 @@ def _entry(facts: Mapping[str, Any]) -> Entry:
         type=facts["type"],
         created_at=from_micros(facts["created_at"]),
         last_used_at=moment(facts["last_used_at"]),
+        facts=facts.get("facts", {}),
+    )
+
+
+def _pending(change: Mapping[str, Any]) -> Pending:
+    return Pending(
+        intent=Intent(change["intent"]),
+        type=change["type"],
+        id=change["id"],
+        codes=change.get("codes"),
     )
 
 
@@ -129,6 +143,8 @@ def _login_json(login: Login) -> dict[str, object]:
         "methods": _methods_json(login.methods),
         "code": None if code is None else {"hash": code.hash.hex(), "failures": code.failures},
         "arrival": None if login.arrival is None else _arrival_json(login.arrival),
+        "asks_trust": login.asks_trust,
+        "trusted_browser": login.trusted_browser,
     }
 
 
@@ -147,6 +163,8 @@ def _login(facts: Mapping[str, Any]) -> Login:
         if code is None
         else MailedCode(hash=bytes.fromhex(code["hash"]), failures=code["failures"]),
         arrival=_arrival(facts.get("arrival")),
+        asks_trust=facts.get("asks_trust", False),
+        trusted_browser=facts.get("trusted_browser"),
     )
 
 
@@ -212,3 +230,6 @@ def _micros(moment: datetime | None) -> int | None:
 
 def _dump(value: object) -> str:
     return json.dumps(value, separators=(",", ":"))
+
+
+EMPTY_REGISTER = register_json(Register())

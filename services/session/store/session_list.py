@@ -4,23 +4,19 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from sqlalchemy import BigInteger, Integer, Text, bindparam, delete, func, or_, select, update
+from sqlalchemy import BigInteger, Integer, Text, bindparam, delete, or_, select, update
 
 from services.session.domain.sessions import Account, Session
+from services.session.store.live import live, live_at, seen_at
 from services.session.store.tables import sessions
 from shared.clock import from_micros, to_micros
 from shared.database import Database, Row, Statement, Step, step
 
 SHOWN = 100  # sessions: the newest, and the one that asks
 
-_seen_at = func.coalesce(sessions.c.last_seen_at, sessions.c.authenticated_at)
-
-_live = (
-    sessions.c.user_id == bindparam("user_id", type_=Text()),
-    sessions.c.session_epoch == bindparam("session_epoch", type_=Integer()),
-    sessions.c.authenticated_at.is_not(None),
-    sessions.c.expires_at > bindparam("now", type_=BigInteger()),
-    _seen_at > bindparam("idle_since", type_=BigInteger()),
+_live = live(
+    bindparam("user_id", type_=Text()),
+    bindparam("session_epoch", type_=Integer()),
 )
 
 LIST_SESSIONS = Statement(
@@ -29,7 +25,7 @@ LIST_SESSIONS = Statement(
         sessions.c.ip,
         sessions.c.user_agent,
         sessions.c.created_at,
-        _seen_at.label("seen_at"),
+        seen_at.label("seen_at"),
     )
     .where(*_live)
     .order_by(
@@ -124,8 +120,7 @@ class SessionList:
         return {
             "user_id": account.id,
             "session_epoch": account.session_epoch,
-            "now": to_micros(now),
-            "idle_since": 0 if self._idle is None else to_micros(now - self._idle),
+            **live_at(now, self._idle),
         }
 
 

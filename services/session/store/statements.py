@@ -25,10 +25,12 @@ from sqlalchemy import (
 from sqlalchemy.dialects import postgresql, sqlite
 
 from services.session.domain.limits import FOR_EVER, LAST_FAILURE
+from services.session.store.rows import EMPTY_REGISTER
 from services.session.store.tables import (
     attempts,
     dead_authenticators,
     emails,
+    keepers,
     mails,
     origins,
     sessions,
@@ -218,7 +220,7 @@ INSERT_USER = Statement(
             _param(users.c.password_hash),
             literal(0, users.c.factor_epoch.type).label("factor_epoch"),
             literal(0, users.c.session_epoch.type).label("session_epoch"),
-            literal("[]", users.c.register.type).label("register"),
+            literal(EMPTY_REGISTER, users.c.register.type).label("register"),
             literal(0, users.c.register_number.type).label("register_number"),
             literal(0, users.c.mfa_failures.type).label("mfa_failures"),
             literal(0, users.c.mfa_rests_until.type).label("mfa_rests_until"),
@@ -297,7 +299,7 @@ def _accept(may: ColumnElement[bool]) -> Statement:
         .values(
             mfa_failures=literal(0),
             mfa_rests_until=literal(0, BigInteger()),
-            register=_param(users.c.register, "entries"),
+            register=_param(users.c.register),
         )
     )
 
@@ -340,29 +342,63 @@ TAKE_OVER_REGISTER = Statement(
 
 _CLEAN = {"register_pending": None, "register_marked_at": None}
 
-REGISTER_ADDED = Statement(
+
+def _add(may: ColumnElement[bool]) -> Statement:
+    return Statement(
+        update(users)
+        .where(
+            _same(users.c.id),
+            _same(users.c.register_number),
+            _same(users.c.session_epoch),
+            users.c.disabled_at.is_(None),
+            may,
+        )
+        .values(
+            register=_param(users.c.register),
+            factor_epoch=users.c.factor_epoch + 1,
+            mfa_failures=literal(0),
+            mfa_rests_until=literal(0, BigInteger()),
+            **_CLEAN,
+        )
+    )
+
+
+REGISTER_ADDED = _add(_rested())
+FAMILIAR_REGISTER_ADDED = _add(_reset_is_not_needed())
+
+# While whoever asked is still there, and may.
+REGISTER_REPLACED = Statement(
     update(users)
     .where(
         _same(users.c.id),
         _same(users.c.register_number),
         _same(users.c.session_epoch),
         users.c.disabled_at.is_(None),
-        _rested(),
     )
     .values(
-        register=_param(users.c.register, "entries"),
+        register=_param(users.c.register),
         factor_epoch=users.c.factor_epoch + 1,
-        mfa_failures=literal(0),
-        mfa_rests_until=literal(0, BigInteger()),
         **_CLEAN,
     )
+)
+
+# What is shown alone: whoever uses or changes an authenticator meanwhile knows better.
+REFRESH_REGISTER = Statement(
+    update(users)
+    .where(
+        _same(users.c.id),
+        _same(users.c.register_number),
+        _same(users.c.register, "was"),
+        users.c.register_pending.is_(None),
+    )
+    .values(register=_param(users.c.register))
 )
 
 REGISTER_WRITTEN = Statement(
     update(users)
     .where(_same(users.c.id), _same(users.c.register_number))
     .values(
-        register=_param(users.c.register, "entries"),
+        register=_param(users.c.register),
         factor_epoch=users.c.factor_epoch + _param(users.c.factor_epoch, "epochs"),
         **_CLEAN,
     )
@@ -373,7 +409,7 @@ REGISTER_EMPTIED = Statement(
     update(users)
     .where(_same(users.c.id), _same(users.c.register_number))
     .values(
-        register=literal("[]", users.c.register.type),
+        register=_param(users.c.register),
         factor_epoch=users.c.factor_epoch + 1,
         mfa_failures=literal(0),
         mfa_rests_until=literal(0, BigInteger()),
@@ -381,11 +417,17 @@ REGISTER_EMPTIED = Statement(
     )
 )
 
-FAIL_ACTIVATION = Statement(
-    update(users)
-    .where(_same(users.c.id), _same(users.c.register_number), _rested())
-    .values({**_failed, **_CLEAN})
-)
+
+def _fail_activation(may: ColumnElement[bool]) -> Statement:
+    return Statement(
+        update(users)
+        .where(_same(users.c.id), _same(users.c.register_number), may)
+        .values({**_failed, **_CLEAN})
+    )
+
+
+FAIL_ACTIVATION = _fail_activation(_rested())
+FAIL_FAMILIAR_ACTIVATION = _fail_activation(_reset_is_not_needed())
 
 FIND_DIRTY = Statement(
     select(users.c.id)
@@ -426,7 +468,7 @@ REPLACE_HASH = Statement(
 # Sessions. A step holds only if the version that it read is still the latest.
 
 _CHANGING = ("user_id", "session_epoch", "expires_at", "last_seen_at", "authenticated_at", "login",
-             "methods", "enrolments")  # fmt: skip
+             "methods")  # fmt: skip
 
 INSERT_SESSION = Statement(sessions.insert())
 
@@ -455,10 +497,12 @@ KEEP_TOKEN_UPDATE_SESSION = Statement(
     )
 )
 
-SET_ENROLMENTS = Statement(
-    update(sessions)
+# Locked, so that a logout at the same moment comes either before or after.
+SESSION_STANDS = Statement(
+    select(literal(1).label("stands"))
+    .select_from(sessions)
     .where(_same(sessions.c.id), sessions.c.authenticated_at.is_not(None))
-    .values(enrolments=_param(sessions.c.enrolments))
+    .with_for_update()
 )
 
 DELETE_SESSION = Statement(delete(sessions).where(_same(sessions.c.id)))
@@ -523,6 +567,17 @@ def _bury(insert: Any) -> Any:
 
 
 BURY = Statement(postgresql=_bury(postgresql.insert), sqlite=_bury(sqlite.insert))
+
+
+def _keep(insert: Any) -> Any:
+    return (
+        insert(keepers)
+        .values(user_id=_param(keepers.c.user_id), factor=_param(keepers.c.factor))
+        .on_conflict_do_nothing()
+    )
+
+
+KEEP = Statement(postgresql=_keep(postgresql.insert), sqlite=_keep(sqlite.insert))
 
 _due = (
     select(dead_authenticators.c.authenticator_id)

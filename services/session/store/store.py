@@ -4,24 +4,24 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
+from services.session.domain.factors import service_of
 from services.session.domain.limits import (
     LONGEST_REST,
     Counter,
     Limits,
     Rate,
     doublings_of,
-    mail_counters,
 )
 from services.session.domain.origins import Arrival, Origin, origin_of
-from services.session.domain.register import Pending, Register
+from services.session.domain.register import Named, Pending, Register
 from services.session.domain.sessions import Account, Client, Session
 from services.session.store import statements
 from services.session.store.rows import (
     Found,
     account_of,
-    entries_json,
     moment,
     pending_json,
+    register_json,
     session_columns,
     session_of,
 )
@@ -163,9 +163,9 @@ class Store:
         """
         return tuple(_upon(statements.COUNT_ATTEMPT, counter, now) for counter in counters)
 
-    def count_mail(self, address: str, now: datetime) -> tuple[Step, ...]:
-        """Count a mail to an address; refuse beyond the limit."""
-        return self.count(mail_counters(address), now)
+    def count_mail(self, address: str, now: datetime, *, ip: str) -> tuple[Step, ...]:
+        """Count a mail to an address that somebody at `ip` asks for; refuse beyond the limit."""
+        return self.count(self.limits.mails(address=address, ip=ip), now)
 
     def count_mfa_failure(
         self, user_id: str, now: datetime, *, here: Counter | None = None, familiar: bool = False
@@ -200,7 +200,7 @@ class Store:
             "factor_epoch": account.factor_epoch,
             "session_epoch": account.session_epoch,
             "register_number": account.register.number,
-            "entries": entries_json(register),
+            "register": register_json(register),
         }
         forgotten = _upon(statements.FORGET_ATTEMPTS, here, now)
         if familiar:
@@ -291,20 +291,30 @@ class Store:
             now=to_micros(now),
         )
 
-    def register_added(self, account: Account, register: Register, now: datetime) -> Step:
-        """Write the register clean with what was added.
+    def register_added(
+        self,
+        account: Account,
+        register: Register,
+        now: datetime,
+        *,
+        here: Counter,
+        familiar: bool = False,
+    ) -> tuple[Step, ...]:
+        """Write the register clean with what was added, and forget the failures.
 
-        Refuse if its number is no more, while the second factor rests, or if the sessions of the
-        account were ended.
+        Refuse if its number is no more, if the sessions of the account were ended, or as
+        `count_mfa_failure`.
         """
-        return step(
-            statements.REGISTER_ADDED,
-            id=account.id,
-            register_number=register.number,
-            session_epoch=account.session_epoch,
-            entries=entries_json(register),
-            now=to_micros(now),
-        )
+        params: dict[str, object] = {
+            "id": account.id,
+            "register_number": register.number,
+            "session_epoch": account.session_epoch,
+            "register": register_json(register),
+        }
+        forgotten = _upon(statements.FORGET_ATTEMPTS, here, now)
+        if familiar:
+            return (forgotten, step(statements.FAMILIAR_REGISTER_ADDED, **params))
+        return (forgotten, step(statements.REGISTER_ADDED, **params, now=to_micros(now)))
 
     def register_written(self, user_id: str, register: Register, *, changed: bool) -> Step:
         """Write the register clean; refuse if its number is no more.
@@ -312,35 +322,65 @@ class Store:
         `changed` says that an authenticator is gone. If it was the last, the second factor has no
         failures any more, and does not rest.
         """
+        written = {
+            "id": user_id,
+            "register_number": register.number,
+            "register": register_json(register),
+        }
         if changed and not register.entries:
-            return step(statements.REGISTER_EMPTIED, id=user_id, register_number=register.number)
+            return step(statements.REGISTER_EMPTIED, **written)
+        return step(statements.REGISTER_WRITTEN, **written, epochs=int(changed))
+
+    def register_replaced(self, account: Account, register: Register) -> Step:
+        """Write the register clean with what has taken the place of something else.
+
+        Refuse if its number is no more, or if the sessions of the account were ended.
+        """
         return step(
-            statements.REGISTER_WRITTEN,
-            id=user_id,
+            statements.REGISTER_REPLACED,
+            id=account.id,
             register_number=register.number,
-            entries=entries_json(register),
-            epochs=int(changed),
+            session_epoch=account.session_epoch,
+            register=register_json(register),
         )
 
-    def fail_activation(self, user_id: str, number: int, now: datetime) -> Step:
-        """Count a wrong code and withdraw the change; refuse while the second factor rests."""
-        return step(
-            statements.FAIL_ACTIVATION,
-            id=user_id,
-            register_number=number,
-            now=to_micros(now),
-            **_rest(self.limits.second_factor),
+    def refresh_register(self, account: Account, register: Register) -> Step:
+        """Write what is shown of the authenticators, if nothing else has been written since."""
+        return also(
+            statements.REFRESH_REGISTER,
+            id=account.id,
+            register_number=account.register.number,
+            was=register_json(account.register),
+            register=register_json(register),
         )
 
-    def bury(self, user_id: str, factor: str, authenticator_id: str, due_at: datetime) -> Step:
+    def fail_activation(
+        self, user_id: str, number: int, now: datetime, *, here: Counter, familiar: bool = False
+    ) -> tuple[Step, ...]:
+        """Count a wrong code and withdraw the change; refuse as `count_mfa_failure`."""
+        fail = statements.FAIL_FAMILIAR_ACTIVATION if familiar else statements.FAIL_ACTIVATION
+        rest = _rest(self.limits.second_factor)
+        return (
+            *self.count((here,), now),
+            step(fail, id=user_id, register_number=number, now=to_micros(now), **rest),
+        )
+
+    def bury(self, user_id: str, dead: Named, due_at: datetime) -> Step:
         """Leave an authenticator to the sweep: its factor is to remove it, from `due_at` on."""
         return also(
             statements.BURY,
             user_id=user_id,
-            factor=factor,
-            authenticator_id=authenticator_id,
+            factor=service_of(dead.type),
+            authenticator_id=dead.id,
             due_at=to_micros(due_at),
         )
+
+    def keep(self, user_id: str, factor: str) -> Step:
+        """Remember that a factor has been told of a person, and is to forget them in the end.
+
+        A factor is a service here, and so it is in what is left to the sweep.
+        """
+        return also(statements.KEEP, user_id=user_id, factor=factor)
 
     async def find_dirty(self, before: datetime) -> list[str]:
         """Return the users whose register has been dirty since `before`, longest first."""
@@ -419,13 +459,9 @@ class Store:
         """Write the next state of a session that keeps its token; refuse if it has moved on."""
         return step(statements.KEEP_TOKEN_UPDATE_SESSION, id=session.id, **session_columns(session))
 
-    def set_enrolments(self, session: Session) -> Step:
-        """Write which enrolments are under way; refuse if the session has ended."""
-        return step(
-            statements.SET_ENROLMENTS,
-            id=session.id,
-            enrolments=session_columns(session)["enrolments"],
-        )
+    def session_stands(self, id: str) -> Step:
+        """Refuse if nobody is logged in with the session any more."""
+        return step(statements.SESSION_STANDS, id=id)
 
     def end_session(self, id: str) -> Step:
         """End a session for good; refuse if it has ended."""

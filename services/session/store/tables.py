@@ -63,7 +63,6 @@ sessions = Table(
     Column("authenticated_at", BigInteger),
     Column("login", Text),
     Column("methods", Text, nullable=False),
-    Column("enrolments", Text, nullable=False),
     Column("ip", Text, nullable=False),
     Column("user_agent", Text, nullable=False),
     Column("last_seen_at", BigInteger),
@@ -103,8 +102,11 @@ mails = Table(
     Column("due_at", BigInteger, nullable=False),
     Column("attempts", Integer, nullable=False),
     Column("topic", Text),
+    Column("first_due_at", BigInteger),
 )
 Index("mails_due_at", mails.c.due_at)
+_tried = mails.c.attempts > 0
+Index("mails_tried", mails.c.created_at, postgresql_where=_tried, sqlite_where=_tried)
 Index("mails_topic", mails.c.topic, unique=True)
 
 dead_authenticators = Table(
@@ -117,6 +119,14 @@ dead_authenticators = Table(
     Column("attempts", Integer, nullable=False),
 )
 Index("dead_authenticators_due_at", dead_authenticators.c.due_at)
+
+# Which factors have ever been told of a person: each of them is to forget them in the end.
+keepers = Table(
+    "keepers",
+    metadata,
+    Column("user_id", Text, primary_key=True),
+    Column("factor", Text, primary_key=True),
+)
 
 # People who are to be forgotten everywhere, until all have confirmed.
 erasures = Table(

@@ -1,0 +1,41 @@
+"""Which kinds of authenticators there are, and what is true of each: the one list of them."""
+
+from dataclasses import dataclass
+
+TOTP = "totp"
+RECOVERY_CODES = "recovery_codes"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Kind:
+    """A kind of authenticator, by the name that clients know it by.
+
+    `service` is the factor that keeps and judges those of it. What is not `is_real` is of use only
+    beside something that is: alone it makes no second factor, and goes with the last that does.
+    """
+
+    type: str
+    service: str
+    is_real: bool = True
+
+
+KINDS = (
+    Kind(type=TOTP, service="totp"),
+    Kind(type=RECOVERY_CODES, service="recovery", is_real=False),
+)
+"""In the order in which they are asked about a code that may be one of several kinds."""
+
+TYPES = tuple(kind.type for kind in KINDS)
+_BY_TYPE = {kind.type: kind for kind in KINDS}
+
+
+def is_real(type: str) -> bool:
+    """Tell whether authenticators of a kind make a second factor. Of what is unknown, they do."""
+    kind = _BY_TYPE.get(type)
+    return kind is None or kind.is_real
+
+
+def service_of(type: str) -> str:
+    """Return the service that keeps authenticators of a kind; that of the same name if unknown."""
+    kind = _BY_TYPE.get(type)
+    return type if kind is None else kind.service

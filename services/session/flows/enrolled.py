@@ -1,0 +1,16 @@
+"""What a factor says of an authenticator, as the register keeps it."""
+
+from datetime import UTC, datetime
+
+from services.session.domain.register import Entry
+from shared.factor import Authenticator
+
+
+def entry_of(made: Authenticator, type: str) -> Entry:
+    """Return the entry of an authenticator that its factor has just made."""
+    return Entry(
+        id=made.id,
+        type=type,
+        created_at=datetime.fromtimestamp(made.created_at, UTC),
+        facts=made.facts,
+    )

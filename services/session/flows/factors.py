@@ -1,0 +1,32 @@
+"""The factors that people can use here, by the kinds of authenticators that they keep."""
+
+from collections.abc import Collection, Mapping
+
+from services.session.domain.factors import KINDS, service_of
+from shared.errors import Unavailable
+from shared.factor import FactorClient
+
+
+class Factors:
+    """The clients of factors, each by the name of its service, and the kinds that are offered.
+
+    A service may be there for another reason than to keep authenticators: what is not offered is
+    not asked for.
+    """
+
+    def __init__(self, clients: Mapping[str, FactorClient], offered: Collection[str]) -> None:
+        self._clients = clients
+        self._offered = tuple(
+            kind.type for kind in KINDS if kind.type in offered and kind.service in clients
+        )
+
+    @property
+    def offered(self) -> tuple[str, ...]:
+        """The kinds that are offered, in the order in which their factors are asked."""
+        return self._offered
+
+    def of(self, type: str) -> FactorClient:
+        """Return the factor that keeps a kind. Raises Unavailable if that is not offered."""
+        if type not in self._offered:
+            raise Unavailable(f"No factor of type {type} is configured.")
+        return self._clients[service_of(type)]

@@ -1,0 +1,147 @@
+"""Browsers that people trust: recognised when a login begins, trusted when one ends."""
+
+from contextlib import suppress
+from dataclasses import dataclass, field, replace
+
+from services.session.domain.mails import MailKind
+from services.session.domain.sessions import Account, Client
+from services.session.domain.stages import Login, Stage, next_stage, pass_stage
+from services.session.flows.engine import Engine, arrived
+from services.session.flows.notices import Notices
+from services.session.flows.outcomes import Outcome, StageNeeded, Visit
+from services.session.flows.register import Registrar
+from services.session.store import Store
+from shared.clock import Clock
+from shared.errors import CountersignError, Unavailable
+from shared.trust import TrustClient, Trusted
+
+KEEPER = "recovery"  # the service that keeps trust, and is to forget people in the end
+
+
+@dataclass(frozen=True, kw_only=True)
+class Recognised:
+    """The login as it goes on, and what the browser is to keep (see `Standing`)."""
+
+    login: Login
+    tokens: tuple[str, ...] | None = field(default=None, repr=False)
+
+
+class Recognition:
+    """Tells at a login whether the browser is trusted. Without a `keeper` none is, ever."""
+
+    def __init__(
+        self, store: Store, keeper: TrustClient | None, notices: Notices, clock: Clock
+    ) -> None:
+        self._store = store
+        self._keeper = keeper
+        self._notices = notices
+        self._clock = clock
+
+    def asks(self, visit: Visit) -> bool:
+        """Tell whether whoever gives a second factor here is asked if the browser is theirs."""
+        return self._keeper is not None and visit.client is Client.BROWSER
+
+    def has_to_ask(self, visit: Visit, account: Account) -> bool:
+        """Tell whether it may take a call to tell if the browser is trusted."""
+        return self.asks(visit) and bool(visit.trust_tokens) and account.facts.has_second_factor
+
+    async def recognise(self, visit: Visit, login: Login, account: Account) -> Recognised:
+        """Let a trusted browser stand in for the second factor of `login`, if it takes one.
+
+        One call, to be made only after a right password. A keeper that is away, or that refuses
+        to judge, has not recognised anything.
+        """
+        if self._keeper is None or not self.has_to_ask(visit, account):
+            return Recognised(login=login)
+        if next_stage(login, account.facts) is not Stage.MFA_AUTHENTICATE:
+            return Recognised(login=login)
+        try:
+            checked = await self._keeper.check(
+                account.id, tokens=visit.trust_tokens, factor_epoch=account.factor_epoch
+            )
+        except CountersignError:
+            return Recognised(login=login)
+        if checked.theft:
+            await self._tell_of_theft(account)
+        elif checked.trusted:
+            login = replace(login, trusted_browser=checked.browser_id)
+        return Recognised(login=login, tokens=changed(visit, checked.tokens))
+
+    async def _tell_of_theft(self, account: Account) -> None:
+        """Tell the person at once: the keeper says it once, and the login may yet be refused."""
+        told = self._notices.tell(account.email, MailKind.TRUST_REPLAYED, self._clock())
+        if told:
+            await self._store.write(*told)
+
+
+class TrustFlow:
+    """The trust stage, which browsers alone come to, after a second factor in the same login."""
+
+    def __init__(
+        self,
+        store: Store,
+        engine: Engine,
+        registrar: Registrar,
+        keeper: TrustClient | None,
+        clock: Clock,
+    ) -> None:
+        self._store = store
+        self._engine = engine
+        self._registrar = registrar
+        self._keeper = keeper
+        self._clock = clock
+
+    async def decide(self, visit: Visit, *, trusts: bool) -> Outcome:
+        """Complete the login, and let its browser stand in for the second factor if it `trusts`.
+
+        One call, if so, and one write. Raises Unavailable if the keeper is away: the login stays
+        where it is. If the write is refused, so is the trust.
+        """
+        session, account = visit.session, visit.account
+        if (
+            session is None
+            or account is None
+            or session.login is None
+            or visit.pending is not Stage.MFA_TRUST
+        ):
+            return StageNeeded(visit)
+        if account.register.pending is not None:
+            settled = await self._registrar.settled(account)
+            if settled.factor_epoch != account.factor_epoch:  # this login ended with it
+                return StageNeeded(visit.as_nobody)
+            account = settled
+        given = await self._trusted(visit, account) if trusts else None
+        kept = () if given is None else (self._store.keep(account.id, KEEPER),)
+        move = self._engine.move(
+            visit, pass_stage(session.login, Stage.MFA_TRUST), account.facts, self._clock()
+        )
+        written = await self._store.write(
+            self._store.account_stands(account), *move.steps, *kept, events=move.events
+        )
+        if written is not None:
+            tokens = None if given is None else changed(visit, given.tokens)
+            return arrived(visit, move, account, trust_tokens=tokens)
+        if given is not None:
+            await self._take_back(account, given)
+        return StageNeeded(visit.as_nobody)
+
+    async def _trusted(self, visit: Visit, account: Account) -> Trusted:
+        if self._keeper is None:
+            raise Unavailable("Browsers are not trusted here.")
+        return await self._keeper.trust(
+            account.id,
+            factor_epoch=account.factor_epoch,
+            tokens=visit.trust_tokens,
+            user_agent=visit.user_agent,
+        )
+
+    async def _take_back(self, account: Account, given: Trusted) -> None:
+        """Revoke what nobody was told of; if the keeper is away, it expires unused."""
+        if self._keeper is not None:
+            with suppress(CountersignError):
+                await self._keeper.revoke(account.id, [given.browser_id])
+
+
+def changed(visit: Visit, tokens: list[str]) -> tuple[str, ...] | None:
+    """Return `tokens`, or None if the browser has them already."""
+    return None if tuple(tokens) == visit.trust_tokens else tuple(tokens)
