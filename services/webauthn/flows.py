@@ -62,6 +62,15 @@ class Judgement:
     signal: Json | None = None
 
 
+@dataclass(frozen=True)
+class Attempt:
+    """Where an assertion is offered, for what, and by whom, if that is known."""
+
+    session_id: str
+    use: Use
+    person: Person | None
+
+
 class WebAuthnFlows:
     """The use cases, under one set of rules."""
 
@@ -174,11 +183,11 @@ class WebAuthnFlows:
         Right or wrong, its challenge is gone afterwards.
         """
         person = Person(user_id, frozenset(ids))
-        return await self._verify(session_id, use, credential, person)
+        return await self._verify(Attempt(session_id, use, person), credential)
 
     async def verify_anybody(self, session_id: str, credential: Json) -> Judgement:
         """Judge an assertion that tells who the person is, and spend it."""
-        return await self._verify(session_id, Use.LOGIN, credential, None)
+        return await self._verify(Attempt(session_id, Use.LOGIN, None), credential)
 
     async def rename(self, user_id: str, id: str, name: str) -> Authenticator:
         """Give an authenticator a name. Raises NotFound if there is none, Malformed for no name."""
@@ -223,57 +232,66 @@ class WebAuthnFlows:
         allowed = await self._store.ask(session_id, challenge, ids, expires_at)
         return Offer(request_options(challenge.value, use, allowed, self._rules), expires_at)
 
-    async def _verify(
-        self, session_id: str, use: Use, offered: Json, person: Person | None
-    ) -> Judgement:
-        now = self._clock()
+    async def _verify(self, attempt: Attempt, offered: Json) -> Judgement:
         response = Response.read(offered)
         if isinstance(response, Reason):
-            return await self._refuse(session_id, use, person, response)
+            return await self._refuse(attempt, response)
+        judgement = None
+        while judgement is None:
+            judgement = await self._judge(attempt, response)
+        return judgement
+
+    async def _judge(self, attempt: Attempt, response: Response) -> Judgement | None:
+        """Return the judgement, or None if what it rests on has changed meanwhile."""
+        now = self._clock()
         challenge, credential = await self._store.judged(
-            session_id, use, response.credential_id, now
+            attempt.session_id, attempt.use, response.credential_id, now
         )
         if challenge is None:
-            return await self._refuse(session_id, use, person, Reason.NO_CHALLENGE)
+            return await self._refuse(attempt, Reason.NO_CHALLENGE)
         if credential is None:
             signal = unknown_credential(self.rp_id, encode(response.credential_id))
-            reason = Reason.UNKNOWN_CREDENTIAL
-            return await self._refuse(session_id, use, person, reason, signal=signal)
-        judged = authentication.judge(response, challenge, credential, person, self._rules)
+            return await self._refuse(attempt, Reason.UNKNOWN_CREDENTIAL, signal=signal)
+        judged = authentication.judge(response, challenge, credential, attempt.person, self._rules)
         if isinstance(judged, Reason):
-            return await self._refuse(session_id, use, person, judged, credential)
-        if judged.clone_suspected and self._rules.policy.refuse_counter_regression:
+            return await self._refuse(attempt, judged, credential)
+        is_suspect = judged.clone_suspected
+        if is_suspect and self._rules.policy.refuse_counter_regression:
             suspected = _suspected(credential, judged, accepted=False)
-            reason = Reason.COUNTER
-            return await self._refuse(session_id, use, person, reason, credential, suspected)
-        events = [_accepted(credential, judged, use)]
-        if judged.clone_suspected:
+            return await self._refuse(attempt, Reason.COUNTER, credential, suspected)
+        events = [_accepted(credential, judged, attempt.use)]
+        if is_suspect:
             events.append(_suspected(credential, judged, accepted=True))
-        if await self._store.accept(session_id, challenge, credential, judged, *events, now=now):
-            return Judgement(None, credential, judged)
-        return await self._refuse(session_id, use, person, Reason.SPENT, credential)
+        # Another request may have spent the challenge, moved the counter, or removed the
+        # credential since.
+        spent = await self._store.accept(
+            attempt.session_id, challenge, credential, judged, *events, now=now
+        )
+        return Judgement(None, credential, judged) if spent else None
 
     async def _refuse(
         self,
-        session_id: str,
-        use: Use,
-        person: Person | None,
+        attempt: Attempt,
         reason: Reason,
         credential: Credential | None = None,
         *events: Event,
         signal: Json | None = None,
     ) -> Judgement:
-        """Forget the challenge and record why. The owner of the credential is told of, if any."""
-        owner = credential.user_id if person is None and credential is not None else None
+        """Forget the challenge and record why.
+
+        Where nobody is known yet, it is told of the owner of the credential, if there is one; and
+        somebody else's credential is not told of to whom it does not belong.
+        """
+        person = attempt.person
+        owner = None if credential is None else credential.user_id
+        named = None if credential is None or reason is Reason.NOT_ALLOWED else credential.id
         failed = WebAuthnFailed(
             user_id=owner if person is None else person.user_id,
-            authenticator_id=None
-            if reason is Reason.NOT_ALLOWED or not credential
-            else credential.id,
-            purpose=use.value,
+            authenticator_id=named,
+            purpose=attempt.use.value,
             reason=reason.value,
         )
-        await self._store.refuse(session_id, use, *events, failed)
+        await self._store.refuse(attempt.session_id, attempt.use, *events, failed)
         return Judgement(reason, signal=signal)
 
     async def _refuse_enrolment(self, place: Place, reason: Reason) -> None:
@@ -295,7 +313,7 @@ def _fingerprint(credential: Json) -> bytes:
     response = credential.get("response")
     parts = response if isinstance(response, Mapping) else {}
     texts = (str(parts.get(name)) for name in ("clientDataJSON", "attestationObject"))
-    return sha256("\n".join(texts).encode()).digest()
+    return sha256("\n".join(texts).encode(errors="replace")).digest()
 
 
 def _activated(place: Place, made: Registration) -> Event:

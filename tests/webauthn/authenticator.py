@@ -88,7 +88,7 @@ class Credential:
 
     def public(self) -> CoseKey:
         """Return the public key, as COSE has it."""
-        return KINDS[self.kind].from_cryptography_key(self.key.public_key())
+        return cose(KINDS[self.kind], self.key.public_key())
 
     def sign(self, message: bytes) -> bytes:
         """Return the signature of `message`."""
@@ -174,7 +174,7 @@ class Device:
         signed = data + sha256(client_data).digest() if lies.signs is None else lies.signs
         signature = credential.sign(signed) if lies.signature is None else lies.signature
         handle = credential.user_handle if lies.user_handle is None else lies.user_handle
-        response = {
+        response: Json = {
             "clientDataJSON": websafe_encode(client_data),
             "authenticatorData": websafe_encode(data),
             "signature": websafe_encode(signature),
@@ -186,15 +186,15 @@ class Device:
 
     def _make(self, asked: Json, lies: Lies) -> Credential:
         key = new_key(self.kind)
-        id = os.urandom(32) if lies.credential_id is None else lies.credential_id
+        own_id = os.urandom(32) if lies.credential_id is None else lies.credential_id
         handle = websafe_decode(asked["user"]["id"])
-        credential = Credential(id, self.kind, key, asked["rp"]["id"], handle)
+        credential = Credential(own_id, self.kind, key, asked["rp"]["id"], handle)
         self.credentials[credential.id] = credential
         return credential
 
     def _find(self, asked: Json) -> Credential:
         allowed = [websafe_decode(named["id"]) for named in asked["allowCredentials"]]
-        known = [id for id in allowed or self.credentials if id in self.credentials]
+        known = [named for named in allowed or self.credentials if named in self.credentials]
         return self.credentials[known[-1]]
 
     def _client_data(self, type_: str, challenge: str, lies: Lies) -> bytes:
@@ -234,6 +234,12 @@ class Device:
             "response": response,
             "clientExtensionResults": extensions,
         }
+
+
+def cose(kind: type[CoseKey], key: Any) -> CoseKey:
+    """Return a public key as COSE has it."""
+    made: CoseKey = kind.from_cryptography_key(key)
+    return made
 
 
 def new_key(kind: str) -> Private:

@@ -35,7 +35,6 @@ class Reason(StrEnum):
     NOT_ALONE = "not_alone"  # registered without user verification: a second factor only
     SIGNATURE = "signature"
     COUNTER = "counter"
-    SPENT = "spent"  # another request was quicker
 
 
 class Refused(Exception):
