@@ -103,8 +103,9 @@ class WebAuthnFlows:
     ) -> Offer:
         """Return options for a credential to be made; they take the place of the session's last.
 
+        Repeatable, with a new challenge each time, of which only the last counts.
         `registered` are authenticators that must not be registered twice. Raises Conflict if the
-        enrolment belongs to somebody else.
+        enrolment belongs to somebody else, or has been completed.
         """
         enrolment = Enrolment(secrets.token_bytes(CHALLENGE_BYTES), passwordless)
         expires_at = self._clock() + self._lifetime
@@ -161,6 +162,9 @@ class WebAuthnFlows:
                     now=now,
                 )
             except Conflict:
+                made = await self._store.completed(place, proof, now - self._lifetime)
+                if made is not None:  # it was begun again while it was completed
+                    return made
                 await self._refuse_enrolment(place, Reason.TAKEN)
                 return None
             if made is not None:

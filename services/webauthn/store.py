@@ -25,6 +25,7 @@ from sqlalchemy import (
     case,
     cast,
     delete,
+    exists,
     func,
     insert,
     literal_column,
@@ -326,9 +327,23 @@ def _replace(upsert: Upsert, place: list[str], *returned: ColumnElement[str]) ->
     return written.returning(*returned) if returned else written
 
 
+def _begin(insertion: Upsert) -> ClauseElement:
+    """Open an enrolment in place of the session's last, unless it has become what it is for.
+
+    No row is inserted or changed then.
+    """
+    done = exists().where(credentials.c.id == bindparam("id", type_=Text()))
+    values = [bindparam(column.name, type_=column.type) for column in enrolments.c]
+    upsert = insertion.from_select(enrolments.c.keys(), select(*values).where(~done))
+    place = ["user_id", "session_id"]
+    changing = [column.name for column in enrolments.c if column.name not in place]
+    return upsert.on_conflict_do_update(
+        index_elements=place, set_={name: upsert.excluded[name] for name in changing}
+    )
+
+
 BEGIN = Statement(
-    postgresql=_replace(postgresql.insert(enrolments), ["user_id", "session_id"]),
-    sqlite=_replace(sqlite.insert(enrolments), ["user_id", "session_id"]),
+    postgresql=_begin(postgresql.insert(enrolments)), sqlite=_begin(sqlite.insert(enrolments))
 )
 
 ASK = Statement(
@@ -415,7 +430,7 @@ class CredentialStore:
     ) -> Known:
         """Open an enrolment in place of the session's last, for a user who has a handle after it.
 
-        Raises Conflict if the id is taken by somebody else's.
+        Raises Conflict if the id is taken by somebody else's, or the enrolment has been completed.
         """
         change = Change(
             step(
@@ -436,7 +451,7 @@ class CredentialStore:
             # the other in the index of the ids instead; by now there is a row to be replaced.
             row = await self._db.apply(change, *events)
         if row is None:
-            raise AssertionError("an upsert always has a row")
+            raise Conflict("The enrolment has been completed.", code="enrolment_completed")
         return Known(row.handle, _descriptors(row.listed))
 
     async def pending(self, place: Place, now: datetime) -> Enrolment | None:

@@ -38,9 +38,10 @@ async def test_options_are_as_allauth_gives_them(flows: WebAuthnFlows, under: Ma
     """The members and values that a client of allauth knows, and none that a browser minds."""
     device = Device()
     await enrol(flows, device, lies=Lies(transports=["usb"]))
-    offer = await flows.begin(PLACE, "ada@example.com", registered=["a1", "x"])
-    alone = await flows.begin(PLACE, "ada@example.com", passwordless=True)
-    hinting = await under(hints=("security-key",)).begin(PLACE, "ada@example.com")
+    place = Place("a2", "ada", "s1")
+    offer = await flows.begin(place, "ada@example.com", registered=["a1", "x"])
+    alone = await flows.begin(place, "ada@example.com", passwordless=True)
+    hinting = await under(hints=("security-key",)).begin(place, "ada@example.com")
 
     options, passwordless = offer.options["publicKey"], alone.options["publicKey"]
     assert options["rp"] == {"name": "Example", "id": "example.com"}
@@ -204,14 +205,14 @@ async def test_an_enrolment_id_belongs_to_one(flows: WebAuthnFlows) -> None:
             await flows.begin(place, "eve")
 
 
-async def test_an_enrolment_with_the_id_of_an_authenticator_makes_none(
-    flows: WebAuthnFlows, db: Database
-) -> None:
+async def test_what_is_enrolled_already_is_told(flows: WebAuthnFlows) -> None:
     first = await enrol(flows, Device())
 
-    assert await enrol(flows, Device()) is None
+    with pytest.raises(Conflict) as caught:
+        await flows.begin(PLACE, "ada")
+
+    assert caught.value.code == "enrolment_completed"
     assert await flows.authenticators("ada") == [first]
-    assert (await recorded(db))[-1] == "activation_failed: taken"
 
 
 async def test_removing_is_repeatable_and_recorded_once(flows: WebAuthnFlows, db: Database) -> None:

@@ -36,9 +36,10 @@ def is_exact(origin: str) -> bool:
     """
     if ANDROID.fullmatch(origin):
         return True
-    if origin_of(origin) != origin or not origin.isascii():
+    host = host_of(origin)
+    if origin_of(origin) != origin or not (is_domain(host) or _is_address(host)):
         return False
-    return origin.startswith("https:") or is_local(host_of(origin))
+    return origin.startswith("https:") or is_local(host)
 
 
 def host_of(url: str) -> str:
