@@ -15,3 +15,4 @@ SQL
 make_database session "$SESSION_DATABASE_PASSWORD"
 make_database totp "$TOTP_DATABASE_PASSWORD"
 make_database audit "$AUDIT_DATABASE_PASSWORD"
+make_database webauthn "$WEBAUTHN_DATABASE_PASSWORD"
