@@ -7,7 +7,7 @@ ENV PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_NO_CACHE_DIR=1 PYTHONDONTWRITEBYTECODE=1
 # Key files are made by one container and read by another: all of them are the same user.
 RUN useradd --uid 10001 --create-home countersign \
     && install --directory --owner=countersign --mode=0700 /keys \
-        /keys/session /keys/totp /keys/recovery /keys/audit /keys/operator /keys/public
+        /keys/session /keys/totp /keys/recovery /keys/webauthn /keys/audit /keys/operator /keys/public
 ENTRYPOINT ["countersign"]
 
 FROM base AS wheel
@@ -46,3 +46,10 @@ RUN pip install --require-hashes -r audit.txt
 RUN --mount=type=bind,from=wheel,source=/wheel,target=/wheel pip install --no-deps /wheel/*.whl
 USER countersign
 CMD ["serve", "audit"]
+
+FROM base AS webauthn
+COPY requirements/webauthn.txt .
+RUN pip install --require-hashes -r webauthn.txt
+RUN --mount=type=bind,from=wheel,source=/wheel,target=/wheel pip install --no-deps /wheel/*.whl
+USER countersign
+CMD ["serve", "webauthn"]

@@ -21,6 +21,7 @@ ALL = (
     Service("totp", 1, keys=("event", "sealing"), is_factor=True),
     Service("recovery", 2, keys=("event", "sealing"), is_factor=True),
     Service("audit", 3),
+    Service("webauthn", 4, keys=("event",), is_factor=True),
 )
 """Every service, in the order in which they are listed to people."""
 

@@ -1,0 +1,1 @@
+"""Security keys and passkeys (Web Authentication, Level 3)."""

@@ -1,0 +1,1 @@
+"""The tables of the WebAuthn service, as they came to be."""

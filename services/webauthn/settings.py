@@ -1,0 +1,268 @@
+"""What can be set for the WebAuthn service."""
+
+from datetime import timedelta
+from pathlib import Path
+from typing import Annotated, Literal
+from uuid import UUID
+
+from pydantic import AfterValidator, Field, ValidationInfo, field_validator
+
+from services.webauthn.domain.keys import ALGORITHMS
+from services.webauthn.domain.origins import host_of, is_domain, is_exact, is_local, origin_of
+from services.webauthn.domain.policy import (
+    CHALLENGE_LIFETIME,
+    Conveyance,
+    Policy,
+    RelyingParty,
+    Use,
+    Verification,
+)
+from shared.settings import (
+    BrokerUrl,
+    CommaList,
+    CommaSet,
+    DatabaseUrl,
+    Duration,
+    PrivateKey,
+    PublicKeys,
+    ServiceSettings,
+)
+
+HINTS = ("security-key", "client-device", "hybrid")
+USES = ("enrol", "authenticate", "reauthenticate")  # login always
+
+
+def _http_url(value: str) -> str:
+    if origin_of(value) is None:
+        raise ValueError("must be an http or https URL with a host")
+    return value
+
+
+def _aaguids(values: frozenset[str]) -> frozenset[str]:
+    try:
+        return frozenset(str(UUID(value)) for value in values)
+    except ValueError:
+        raise ValueError("must be AAGUIDs such as ee882879-721c-4913-9775-3dfcce97072a") from None
+
+
+def _origins(values: tuple[str, ...]) -> tuple[str, ...]:
+    if not all(is_exact(value) for value in values):
+        raise ValueError(
+            "must be origins as browsers write them, such as https://example.com, "
+            "http://localhost:8000 or android:apk-key-hash:…: no path, no default port"
+        )
+    return values
+
+
+HttpUrl = Annotated[str, AfterValidator(_http_url)]
+Aaguids = Annotated[CommaSet, AfterValidator(_aaguids)]
+Origins = Annotated[CommaList, AfterValidator(_origins)]
+
+
+class Settings(ServiceSettings):
+    """Read once, at start, by `main` and `worker`.
+
+    Validators see the fields above their own: whatever depends on others comes after them.
+    """
+
+    webauthn_database_url: DatabaseUrl = Field(
+        description="The service's own database: `sqlite:///…` or `postgresql://…`."
+    )
+    caller_keys: PublicKeys = Field(
+        description="Public keys of the services and operators that may call. "
+        'JSON: `{"<kid>": {"issuer": "<service>", "key": "<base64 of 32 bytes>"}}`.'
+    )
+    webauthn_event_key: PrivateKey = Field(
+        description="Signs the events of this service on their way to the bus. "
+        'JSON: `{"kid": "<id>", "issuer": "webauthn", "key": "<base64 of 32 bytes>"}`.'
+    )
+    broker_url: BrokerUrl = Field(
+        description="The message broker: `amqp://…` (RabbitMQ) or `redis://…` (Valkey)."
+    )
+    public_url: HttpUrl = Field(
+        default="http://localhost:8000",
+        description="The address at which people reach session: what is not set below follows "
+        "from it.",
+    )
+    webauthn_rp_id: str | None = Field(
+        default=None,
+        description="The domain that credentials are made for; its subdomains can use them. Not "
+        "set: the host of PUBLIC_URL. Whoever changes it makes every credential useless.",
+    )
+    webauthn_rp_name: str = Field(
+        default="Countersign",
+        min_length=1,
+        max_length=64,
+        description="The name under which browsers and password managers list the account.",
+    )
+    webauthn_origins: Origins = Field(
+        default=(),
+        description="Every page, and every Android app (`android:apk-key-hash:…`), that may use "
+        "credentials: exact origins. Not set: that of PUBLIC_URL.",
+    )
+    webauthn_allow_cross_origin: bool = Field(
+        default=False,
+        description="Whether a page may ask from within a frame on somebody else's page.",
+    )
+    webauthn_top_origins: Origins = Field(
+        default=(),
+        description="The pages around such a frame, where the browser names them: exact origins.",
+    )
+    mfa_webauthn_allow_insecure_origin: bool = Field(
+        default=False,
+        description="Lets in the pages of this machine on every port, beside the origins. Only "
+        "where PUBLIC_URL is on this machine.",
+        json_schema_extra={"allauth": "False"},
+    )
+    mfa_webauthn_user_verification: Literal["required", "preferred", "discouraged"] = Field(
+        default="preferred",
+        description="Whether the device has to verify its user (PIN, finger, face): `required`, "
+        "`preferred` or `discouraged`. For a login by passkey alone it always has to.",
+        json_schema_extra={"allauth": "preferred"},
+    )
+    webauthn_user_verification_for: CommaSet = Field(
+        default=frozenset(),
+        description="Uses for which it has to, whatever the setting above says: any of `enrol`, "
+        "`authenticate`, `reauthenticate`.",
+    )
+    webauthn_algorithms: CommaList = Field(
+        default=("ES256", "EdDSA", "RS256"),
+        min_length=1,
+        description="Algorithms of the keys that are registered from now on, the preferred first: "
+        f"of {', '.join(ALGORITHMS)}.",
+    )
+    webauthn_hints: CommaList = Field(
+        default=(),
+        description="What browsers shall offer first: of `security-key`, `client-device`, "
+        "`hybrid`. They need not heed it.",
+    )
+    webauthn_challenge_lifetime: Duration = Field(
+        default=CHALLENGE_LIFETIME,
+        ge=timedelta(seconds=30),
+        le=CHALLENGE_LIFETIME,
+        description="How long a person has to answer; 30 seconds to 5 minutes.",
+    )
+    webauthn_allowed_aaguids: Aaguids = Field(
+        default=frozenset(),
+        description="The only makes of authenticators that are let in, by AAGUID; none means all. "
+        "Without WEBAUTHN_ATTESTATION an authenticator may claim any.",
+    )
+    webauthn_denied_aaguids: Aaguids = Field(
+        default=frozenset(), description="Makes of authenticators that are not let in, by AAGUID."
+    )
+    webauthn_allow_synced: bool = Field(
+        default=True,
+        description="Whether passkeys may be synced between devices. Not, for AAL3 of "
+        "NIST SP 800-63B.",
+    )
+    webauthn_policy_at_use: bool = Field(
+        default=True,
+        description="Whether the three settings above, and what FIDO has revoked, hold for "
+        "credentials that are registered already, each time that they are used.",
+    )
+    webauthn_counter_regression: Literal["refuse", "flag"] = Field(
+        default="refuse",
+        description="What becomes of a key whose signature counter has not grown, which may have "
+        "been copied: `refuse`, or `flag` it in the audit trail alone.",
+    )
+    webauthn_attestation: Literal["none", "direct", "enterprise"] = Field(
+        default="none",
+        description="Whether makers have to vouch for authenticators, as FIDO's metadata has "
+        "them: `none`, `direct`, or `enterprise` (with serial numbers). Most passkeys that are "
+        "synced have nobody to vouch for them.",
+    )
+    webauthn_metadata_path: Path | None = Field(
+        default=None,
+        description="FIDO's metadata, the file that https://mds3.fidoalliance.org/ gives. Needed "
+        "with WEBAUTHN_ATTESTATION; without, it serves for names and for what is revoked.",
+    )
+    webauthn_metadata_root_path: Path | None = Field(
+        default=None,
+        description="The certificate (PEM) that vouches for the signer of the metadata. Not set: "
+        "GlobalSign Root CA - R3, as FIDO says.",
+    )
+
+    @field_validator("webauthn_rp_id")
+    @classmethod
+    def _a_domain(cls, value: str | None) -> str | None:
+        if value is not None and not is_domain(value):
+            raise ValueError("must be a domain in lower case, without scheme or port")
+        return value
+
+    @field_validator("mfa_webauthn_allow_insecure_origin")
+    @classmethod
+    def _development_only(cls, value: bool, info: ValidationInfo) -> bool:
+        if value and not is_local(host_of(info.data.get("public_url", ""))):
+            raise ValueError("is only allowed where PUBLIC_URL is on this machine")
+        return value
+
+    @field_validator("webauthn_top_origins")
+    @classmethod
+    def _in_frames(cls, value: tuple[str, ...], info: ValidationInfo) -> tuple[str, ...]:
+        if value and info.data.get("webauthn_allow_cross_origin") is not True:
+            raise ValueError("has no effect without WEBAUTHN_ALLOW_CROSS_ORIGIN=true")
+        return value
+
+    @field_validator("webauthn_user_verification_for")
+    @classmethod
+    def _uses(cls, value: frozenset[str]) -> frozenset[str]:
+        return frozenset(_known(tuple(sorted(value)), USES))
+
+    @field_validator("webauthn_algorithms")
+    @classmethod
+    def _algorithms(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        return _known(value, tuple(ALGORITHMS))
+
+    @field_validator("webauthn_hints")
+    @classmethod
+    def _hints(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        return _known(value, HINTS)
+
+    @field_validator("webauthn_metadata_path")
+    @classmethod
+    def _needed(cls, value: Path | None, info: ValidationInfo) -> Path | None:
+        if value is None and info.data.get("webauthn_attestation", "none") != "none":
+            raise ValueError("must be set where WEBAUTHN_ATTESTATION is: makers are known by it")
+        return value
+
+    @property
+    def relying_party(self) -> RelyingParty:
+        """Whom credentials are made for, and who may ask for them."""
+        own = origin_of(self.public_url) or ""
+        return RelyingParty(
+            id=self.webauthn_rp_id or host_of(self.public_url),
+            name=self.webauthn_rp_name,
+            origins=frozenset(self.webauthn_origins or (own,)),
+            allow_cross_origin=self.webauthn_allow_cross_origin,
+            top_origins=frozenset(self.webauthn_top_origins),
+            any_localhost=self.mfa_webauthn_allow_insecure_origin,
+        )
+
+    @property
+    def verification(self) -> Verification:
+        """When devices have to verify their users."""
+        return Verification(
+            preference=self.mfa_webauthn_user_verification,
+            required_for=frozenset(Use(use) for use in self.webauthn_user_verification_for),
+        )
+
+    @property
+    def policy(self) -> Policy:
+        """Which authenticators are let in."""
+        return Policy(
+            algorithms=self.webauthn_algorithms,
+            conveyance=Conveyance(self.webauthn_attestation),
+            allowed_aaguids=self.webauthn_allowed_aaguids,
+            denied_aaguids=self.webauthn_denied_aaguids,
+            allow_synced=self.webauthn_allow_synced,
+            at_use=self.webauthn_policy_at_use,
+            refuse_counter_regression=self.webauthn_counter_regression == "refuse",
+            hints=self.webauthn_hints,
+            challenge_lifetime=self.webauthn_challenge_lifetime,
+        )
+
+
+def _known(values: tuple[str, ...], known: tuple[str, ...]) -> tuple[str, ...]:
+    if len(set(values)) != len(values) or not set(values) <= set(known):
+        raise ValueError(f"must be of {', '.join(known)}, each once")
+    return values

@@ -1,0 +1,316 @@
+"""How the service is wired, what it says about its health, and what cannot be configured."""
+
+import json
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+import structlog
+from celery import Celery
+from fastapi import FastAPI
+from pydantic import SecretStr
+
+from services.webauthn import worker
+from services.webauthn.domain.policy import Conveyance, Use
+from services.webauthn.main import create_app
+from services.webauthn.settings import Settings
+from shared.auth import Caller
+from shared.errors import ConfigurationError, Malformed, Unavailable
+from shared.factor import FactorClient, Purpose
+from shared.http import InProcess, connect, create_operations
+from shared.settings import load
+from shared.worker import background
+from tests.webauthn.authenticator import Device, Lies
+from tests.webauthn.conftest import Hands, Signer
+from tests.webauthn.test_api import asserted, enrolled, shown
+
+NOWHERE = "postgresql://ada:hunter2@127.0.0.1:1/nothing"
+
+
+async def readiness(app: FastAPI) -> Any:
+    operations = create_operations("webauthn", app.state.checks, openapi_of=app)
+    async with httpx.AsyncClient(
+        base_url="http://ops", transport=httpx.ASGITransport(operations)
+    ) as client:
+        return await client.get("/readyz")
+
+
+async def test_without_a_broker_it_is_degraded_but_ready(app: FastAPI) -> None:
+    """D5: losing the broker does not block logins."""
+    answer = await readiness(app)
+
+    assert answer.status_code == 200
+    assert answer.json()["status"] == "degraded"
+    assert answer.json()["checks"]["webauthn database"] == {"ok": True, "required": True}
+    assert not answer.json()["checks"]["broker"]["ok"]
+
+
+async def test_without_its_database_it_refuses(
+    settings: Settings, session: Signer, clock: Hands
+) -> None:
+    away = settings.model_copy(update={"webauthn_database_url": SecretStr(NOWHERE)})
+    app = create_app(away, clock)
+    async with (
+        app.router.lifespan_context(app),
+        connect(
+            "http://webauthn",
+            caller=Caller(session.key, clock),
+            audience="webauthn",
+            transport=InProcess(app),
+        ) as http,
+    ):
+        ready = await readiness(app)
+        client = FactorClient(http)
+        with structlog.testing.capture_logs() as logs:
+            with pytest.raises(Unavailable):
+                await client.challenge_anybody(session_id="s1", purpose=Purpose.LOGIN)
+            with pytest.raises(Unavailable):
+                await client.verify_anybody(
+                    proof={"credential": {}}, session_id="s1", purpose=Purpose.LOGIN
+                )
+
+    assert ready.status_code == 503
+    assert "hunter2" not in ready.text
+    assert "hunter2" not in str(logs)
+
+
+async def test_proofs_are_never_logged(
+    client: FactorClient, app: FastAPI, caplog: pytest.LogCaptureFixture
+) -> None:
+    """D4: neither challenges nor ids in logs, in metrics' labels, or in what an object shows."""
+    device = Device()
+    with structlog.testing.capture_logs() as logs, caplog.at_level("DEBUG"):
+        await enrolled(client, device)
+        offer = await client.challenge_anybody(session_id="s1", purpose=Purpose.LOGIN)
+        await asserted(client, device, Purpose.LOGIN)
+        await asserted(client, device, Purpose.LOGIN, Lies(origin="https://evil.example"))
+        with pytest.raises(Malformed):
+            await client.verify_anybody(
+                proof={"credential": "c4n4ry"}, session_id="s1", purpose=Purpose.LOGIN
+            )
+    operations = create_operations("webauthn", app.state.checks)
+    async with httpx.AsyncClient(
+        base_url="http://ops", transport=httpx.ASGITransport(operations)
+    ) as ops:
+        metrics = (await ops.get("/metrics")).text
+
+    told = f"{logs} {caplog.text} {metrics} {offer!r}"
+    assert "/users/ada" not in metrics
+    (credential_id,) = device.credentials
+    assert logs
+    assert 'service="webauthn"' in metrics
+    for secret in (
+        str(shown(offer.display, "request_options")["publicKey"]["challenge"]),
+        credential_id.hex(),
+        "c4n4ry",
+    ):
+        assert secret not in told
+
+
+async def test_the_documentation_describes_every_route(app: FastAPI) -> None:
+    document = app.openapi()
+
+    verify = document["paths"]["/v1/users/{user_id}/verifications"]["post"]
+    schema = verify["requestBody"]["content"]["application/json"]["schema"]
+    assert set(schema["required"]) == {"session_id", "purpose", "proof"}
+    assert len(document["paths"]) == 10
+
+
+def test_the_worker_takes_on_the_relay_and_the_sweep(settings: Settings) -> None:
+    app = Celery("test", set_as_current=False)
+
+    worker.register(app, settings)
+
+    assert [check.name for check in background(app).checks] == ["webauthn database", "broker"]
+
+
+@pytest.fixture
+def environment(monkeypatch: pytest.MonkeyPatch) -> pytest.MonkeyPatch:
+    """An environment with nothing but what the service needs."""
+    for name in Settings.model_fields:
+        monkeypatch.delenv(name.upper(), raising=False)
+    key = (
+        '{"kid": "w1", "issuer": "webauthn", "key": "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA="}'
+    )
+    monkeypatch.setenv("WEBAUTHN_DATABASE_URL", "sqlite:///webauthn.db")
+    monkeypatch.setenv("WEBAUTHN_EVENT_KEY", key)
+    monkeypatch.setenv("CALLER_KEYS", "{}")
+    monkeypatch.setenv("BROKER_URL", "redis://127.0.0.1")
+    return monkeypatch
+
+
+def test_the_defaults_are_those_of_allauth(environment: pytest.MonkeyPatch) -> None:
+    settings = load(Settings)
+
+    assert settings.verification.preference == "preferred"
+    assert settings.verification.requirement(Use.LOGIN) == "required"
+    assert settings.mfa_webauthn_allow_insecure_origin is False
+    assert settings.policy.conveyance is Conveyance.NONE
+
+
+@pytest.mark.parametrize(
+    ("public_url", "rp_id", "origin"),
+    [
+        ("http://localhost:8000", "localhost", "http://localhost:8000"),
+        ("https://id.example.com", "id.example.com", "https://id.example.com"),
+        ("https://ID.example.com:443/", "id.example.com", "https://id.example.com"),
+        ("https://id.example.com:8443", "id.example.com", "https://id.example.com:8443"),
+        ("http://127.0.0.1:8000", "127.0.0.1", "http://127.0.0.1:8000"),
+    ],
+)
+def test_who_asks_follows_from_the_public_url(
+    environment: pytest.MonkeyPatch, public_url: str, rp_id: str, origin: str
+) -> None:
+    environment.setenv("PUBLIC_URL", public_url)
+
+    party = load(Settings).relying_party
+
+    assert (party.id, party.name, set(party.origins)) == (rp_id, "Countersign", {origin})
+
+
+def test_everything_can_be_set(environment: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    app = "android:apk-key-hash:" + "A" * 43
+    make = "EE882879-721C-4913-9775-3DFCCE97072A"
+    for name, value in {
+        "PUBLIC_URL": "https://id.example.com",
+        "WEBAUTHN_RP_ID": "example.com",
+        "WEBAUTHN_RP_NAME": "Example",
+        "WEBAUTHN_ORIGINS": f"https://id.example.com,https://example.de,{app}",
+        "WEBAUTHN_ALLOW_CROSS_ORIGIN": "true",
+        "WEBAUTHN_TOP_ORIGINS": "https://partner.example",
+        "MFA_WEBAUTHN_USER_VERIFICATION": "discouraged",
+        "WEBAUTHN_USER_VERIFICATION_FOR": "enrol,reauthenticate",
+        "WEBAUTHN_ALGORITHMS": "EdDSA,ES384",
+        "WEBAUTHN_HINTS": "hybrid",
+        "WEBAUTHN_CHALLENGE_LIFETIME": "2m",
+        "WEBAUTHN_ALLOWED_AAGUIDS": make,
+        "WEBAUTHN_DENIED_AAGUIDS": make.replace("-", ""),
+        "WEBAUTHN_ALLOW_SYNCED": "false",
+        "WEBAUTHN_POLICY_AT_USE": "false",
+        "WEBAUTHN_COUNTER_REGRESSION": "flag",
+        "WEBAUTHN_ATTESTATION": "enterprise",
+        "WEBAUTHN_METADATA_PATH": str(tmp_path / "blob.jwt"),
+        "WEBAUTHN_METADATA_ROOT_PATH": str(tmp_path / "root.pem"),
+    }.items():
+        environment.setenv(name, value)
+
+    settings = load(Settings)
+
+    party, policy = settings.relying_party, settings.policy
+    assert (party.id, party.name) == ("example.com", "Example")
+    assert party.origins == {"https://id.example.com", "https://example.de", app}
+    assert party.allow_cross_origin
+    assert party.top_origins == {"https://partner.example"}
+    assert [settings.verification.requirement(use) for use in Use] == [
+        "required",
+        "discouraged",
+        "required",
+        "required",
+    ]
+    assert policy.algorithms == ("EdDSA", "ES384")
+    assert policy.hints == ("hybrid",)
+    assert policy.challenge_lifetime == timedelta(minutes=2)
+    assert policy.allowed_aaguids == policy.denied_aaguids == {make.lower()}
+    assert (policy.allow_synced, policy.at_use) == (False, False)
+    assert policy.refuse_counter_regression is False
+    assert policy.conveyance is Conveyance.ENTERPRISE
+    assert settings.webauthn_metadata_path == tmp_path / "blob.jwt"
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "message"),
+    [
+        ("PUBLIC_URL", "example.com", "must be an http or https URL"),
+        ("PUBLIC_URL", "https://example.com:x", "must be an http or https URL"),
+        ("WEBAUTHN_RP_ID", "https://example.com", "must be a domain"),
+        ("WEBAUTHN_RP_ID", "example.com:8000", "must be a domain"),
+        ("WEBAUTHN_RP_ID", "Example.com", "must be a domain"),
+        ("WEBAUTHN_RP_ID", "192.0.2.1", "must be a domain"),
+        ("WEBAUTHN_ORIGINS", "https://example.com/", "must be origins"),
+        ("WEBAUTHN_ORIGINS", "https://example.com:443", "must be origins"),
+        ("WEBAUTHN_ORIGINS", "https://Example.com", "must be origins"),
+        ("WEBAUTHN_ORIGINS", "https://*.example.com", "must be origins"),
+        ("WEBAUTHN_ORIGINS", "http://example.com", "must be origins"),
+        ("WEBAUTHN_ORIGINS", "example.com", "must be origins"),
+        ("WEBAUTHN_ORIGINS", "https://bücher.example", "must be origins"),
+        ("WEBAUTHN_ORIGINS", "android:apk-key-hash:short", "must be origins"),
+        ("WEBAUTHN_TOP_ORIGINS", "https://partner.example", "without WEBAUTHN_ALLOW_CROSS_ORIGIN"),
+        ("MFA_WEBAUTHN_USER_VERIFICATION", "always", "MFA_WEBAUTHN_USER_VERIFICATION"),
+        ("WEBAUTHN_USER_VERIFICATION_FOR", "login", "must be of enrol"),
+        ("WEBAUTHN_ALGORITHMS", "RS1", "must be of ES256"),
+        ("WEBAUTHN_ALGORITHMS", "ES256,ES256", "must be of ES256"),
+        ("WEBAUTHN_ALGORITHMS", "[]", "WEBAUTHN_ALGORITHMS"),
+        ("WEBAUTHN_HINTS", "phone", "must be of security-key"),
+        ("WEBAUTHN_CHALLENGE_LIFETIME", "6m", "WEBAUTHN_CHALLENGE_LIFETIME"),
+        ("WEBAUTHN_CHALLENGE_LIFETIME", "5", "WEBAUTHN_CHALLENGE_LIFETIME"),
+        ("WEBAUTHN_ALLOWED_AAGUIDS", "yubikey", "must be AAGUIDs"),
+        ("WEBAUTHN_DENIED_AAGUIDS", "1", "must be AAGUIDs"),
+        ("WEBAUTHN_COUNTER_REGRESSION", "ignore", "WEBAUTHN_COUNTER_REGRESSION"),
+    ],
+)
+def test_settings_that_cannot_work_are_refused(
+    environment: pytest.MonkeyPatch, name: str, value: str, message: str
+) -> None:
+    environment.setenv(name, value)
+
+    with pytest.raises(ConfigurationError) as caught:
+        load(Settings)
+
+    (problem,) = caught.value.problems
+    assert problem.startswith(name)
+    assert message in problem
+
+
+def test_insecure_origins_are_for_development(environment: pytest.MonkeyPatch) -> None:
+    environment.setenv("MFA_WEBAUTHN_ALLOW_INSECURE_ORIGIN", "true")
+    for url in ("http://localhost:8000", "http://127.0.0.1:8000", "http://app.localhost"):
+        environment.setenv("PUBLIC_URL", url)
+        assert load(Settings).relying_party.any_localhost
+    environment.setenv("PUBLIC_URL", "https://example.com")
+
+    with pytest.raises(ConfigurationError) as caught:
+        load(Settings)
+
+    assert "only allowed where PUBLIC_URL is on this machine" in caught.value.problems[0]
+
+
+@pytest.mark.parametrize("attestation", ["direct", "enterprise"])
+def test_attestation_needs_metadata(environment: pytest.MonkeyPatch, attestation: str) -> None:
+    environment.setenv("WEBAUTHN_ATTESTATION", attestation)
+
+    with pytest.raises(ConfigurationError) as caught:
+        load(Settings)
+
+    assert caught.value.problems[0].startswith("WEBAUTHN_METADATA_PATH: must be set")
+
+
+@pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
+async def test_settings_reach_the_options(
+    settings: Settings, clock: Hands, session: Signer
+) -> None:
+    changed = settings.model_copy(
+        update={
+            "webauthn_rp_id": "example.com",
+            "webauthn_rp_name": "Example",
+            "webauthn_hints": ("hybrid",),
+            "webauthn_challenge_lifetime": timedelta(minutes=1),
+            "mfa_webauthn_user_verification": "discouraged",
+        }
+    )
+    app = create_app(changed, clock)
+    async with app.router.lifespan_context(app):
+        offer = await app.state.flows.challenge("ada", ["a1"], "s1", Use.AUTHENTICATE)
+
+    options = offer.options["publicKey"]
+    assert options | {"challenge": ""} == {
+        "challenge": "",
+        "timeout": 60_000,
+        "rpId": "example.com",
+        "allowCredentials": [],
+        "userVerification": "discouraged",
+        "hints": ["hybrid"],
+    }
+    assert json.dumps(options)
+    assert session.key.issuer == "session"
