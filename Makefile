@@ -43,8 +43,9 @@ format: install ## Format the code and mend what can be mended
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
-docs: install ## Write docs/configuration.md from the settings classes
+docs: install ## Write docs/configuration.md and docs/factors.openapi.json from the code
 	$(BIN)/countersign configuration > docs/configuration.md
+	$(BIN)/countersign factor openapi > docs/factors.openapi.json
 
 lock: ## Choose the newest versions that fit, for every image and for development (needs uv)
 	requirements/lock
