@@ -1,7 +1,8 @@
 """Walks two people through everything Countersign does, over HTTP as any client would.
 
-One uses an application (a session token in a header), the other a browser (cookies). Every answer
-is checked; the first surprise ends the walk with exit status 1.
+One uses an application (a session token in a header), the other a browser (cookies); each has a
+phone in software, for a passkey (`phone.py`). Every answer is checked; the first surprise ends the
+walk with exit status 1.
 
 BASE_URL names the suite (default http://localhost:8000), MAILBOX the development inbox as JSON
 (default BASE_URL/inbox.json). Only the audit trail is not for clients: it is followed as operators
@@ -24,6 +25,8 @@ from typing import Any, cast
 
 import httpx
 import pyotp
+
+from phone import Phone
 
 BASE_URL = os.environ.get("BASE_URL", "http://localhost:8000").rstrip("/")
 MAILBOX = os.environ.get("MAILBOX", f"{BASE_URL}/inbox.json")
@@ -55,6 +58,11 @@ EVENTS = {
     "mfa.recovery.codes_viewed",
     "mfa.recovery.code_accepted",
     "mfa.recovery.code_replayed",
+    "mfa.webauthn.activated",
+    "mfa.webauthn.accepted",
+    "mfa.webauthn.failed",
+    "mfa.webauthn.renamed",
+    "mfa.webauthn.removed",
 }
 """What each walk leaves in the audit trail, and more of it."""
 
@@ -171,7 +179,7 @@ class Authenticator:
 
 
 class Person:
-    """Somebody with an address, a password, a client, and soon an authenticator."""
+    """Somebody with an address, a password, a client, a phone, and soon an authenticator."""
 
     authenticator: Authenticator
     codes: list[str]
@@ -181,17 +189,24 @@ class Person:
         self.id = ""
         self.email = f"{client.kind}-{secrets.token_hex(6)}@example.org"
         self.password = secrets.token_urlsafe(16)
+        self.phone = Phone(BASE_URL)
 
     def say(self, text: str) -> None:
         """Tell whoever watches what has just worked."""
         print(f"  {self.client.kind:8}{text}", flush=True)
 
+    @property
+    def traces(self) -> set[str]:
+        """What the walk leaves in the audit trail, and more of it."""
+        return EVENTS | TRUST_EVENTS if self.client.kind == "browser" else EVENTS
+
     def read_configuration(self) -> None:
         """Look at what the suite offers."""
         config = self.client.call(200, "GET", "config")["data"]
-        kinds = config["mfa"]["supported_types"]
-        check({"totp", "recovery_codes"} <= set(kinds), f"no TOTP, or no codes here: {config}")
-        self.say("reads the configuration: log in by e-mail, TOTP and recovery codes")
+        kinds = {"totp", "recovery_codes", "webauthn"}
+        check(kinds <= set(config["mfa"]["supported_types"]), f"not all kinds here: {config}")
+        check(config["mfa"]["passkey_login_enabled"], f"no login by passkey here: {config}")
+        self.say("reads the configuration: log in by e-mail or passkey, TOTP and recovery codes")
 
     def sign_up(self) -> None:
         """Open an account, and verify the address with the code from the mail."""
@@ -299,6 +314,44 @@ class Person:
         left = [entry["unused_code_count"] for entry in listed if "unused_code_count" in entry]
         check(left == [len(self.codes) - 1], f"left are {left}")
         self.say(f"logs in with {code} in place of TOTP; it is spent, and {left[0]} are left")
+
+    def add_a_passkey(self) -> None:
+        """Reauthenticate, and have the phone make a passkey; then give it a name."""
+        path = "account/authenticators/webauthn"
+        self.client.call(200, "POST", "auth/reauthenticate", {"password": self.password})
+        offer = self.client.call(200, "GET", f"{path}?passwordless")
+        credential = self.phone.create(offer["data"]["creation_options"])
+        made = self.client.call(200, "POST", path, {"name": "", "credential": credential})["data"]
+        check(made["is_passwordless"], f"no passkey: {made}")
+        self.say(f"adds a passkey, called {made['name']!r} until somebody says otherwise")
+        named = {"id": made["id"], "name": "My phone"}
+        renamed = self.client.call(200, "PUT", path, named)["data"]
+        check(renamed["name"] == "My phone", f"not renamed: {renamed}")
+
+    def log_in_with_the_passkey(self) -> None:
+        """Log in with nothing else: no address, no password, no code. It serves once, too."""
+        self.log_out()
+        path = "auth/webauthn/login"
+        offer = self.client.call(200, "GET", path)["data"]["request_options"]
+        answer = {"credential": self.phone.get(offer)}
+        session = self.client.call(200, "POST", path, answer)
+        (method,) = session["data"]["methods"]
+        check(method["type"] == "webauthn", f"logged in by {method}")
+        check(session["data"]["user"]["email"] == self.email, f"somebody else: {session}")
+        again = "auth/webauthn/reauthenticate"
+        offer = self.client.call(200, "GET", again)["data"]["request_options"]
+        self.client.error("POST", again, answer, "incorrect_code")
+        offer = self.client.call(200, "GET", again)["data"]["request_options"]
+        self.client.call(200, "POST", again, {"credential": self.phone.get(offer)})
+        self.say("logs in with the passkey alone; its answer is of no use twice")
+
+    def remove_the_passkey(self) -> None:
+        """Remove it; the phone may keep it, but it opens nothing."""
+        path = "account/authenticators/webauthn"
+        listed = self.client.call(200, "GET", "account/authenticators")["data"]
+        (passkey,) = [entry for entry in listed if entry["type"] == "webauthn"]
+        self.client.call(200, "DELETE", path, {"authenticators": [passkey["id"]]})
+        self.say(f"removes {passkey['name']!r}; TOTP and the codes stay")
 
     def log_in_with_totp(self, other: "Person") -> None:
         """Log in in two steps; used, wrong and foreign codes do not pass."""
@@ -467,37 +520,48 @@ def wait_for(look: Callable[[], str | None], what: str) -> str:
     return found
 
 
+def stage(title: str, people: list[Person], *steps: Callable[[Person], None]) -> None:
+    """Take all people through the same steps, one after the other."""
+    print(title)
+    for person in people:
+        for step in steps:
+            step(person)
+
+
 def walk(people: list[Person], ledger: Ledger) -> None:
-    """Take all people through all steps, side by side: so they wait for new codes only once."""
-    print("1. Sign up")
-    for person in people:
-        person.read_configuration()
-        person.sign_up()
+    """Take all people through all stages, side by side: so they wait for new codes only once."""
+    other = dict(zip(people, reversed(people), strict=True))
+    stage("1. Sign up", people, Person.read_configuration, Person.sign_up)
     ledger.check_belongs_to(people[0])
-    print("2. Log in")
-    for person in people:
-        person.log_in_again()
-    print("3. Change the password, and end sessions")
-    for person in people:
-        person.change_password()
-        person.end_a_session()
-    print("4. Turn on TOTP, keep recovery codes, and log in with one")
-    for person in people:
-        person.turn_on_totp()
-        person.keep_recovery_codes()
-        person.log_in_with_a_recovery_code()
-    print("5. Log in with TOTP (waiting for a new code)")
-    for person, other in zip(people, reversed(people), strict=True):
-        person.log_in_with_totp(other)
-        person.come_back()
-    print("6. Turn off TOTP (waiting for a new code)")
-    for person in people:
-        person.turn_off_totp()
-        person.guess()
-    print("7. The audit trail")
-    for person in people:
-        besides = TRUST_EVENTS if person.client.kind == "browser" else set()
-        ledger.wait_for(person, EVENTS | besides)
+    stage("2. Log in", people, Person.log_in_again)
+    stage(
+        "3. Change the password, and end sessions",
+        people,
+        Person.change_password,
+        Person.end_a_session,
+    )
+    stage(
+        "4. Turn on TOTP, keep recovery codes, and log in with one",
+        people,
+        Person.turn_on_totp,
+        Person.keep_recovery_codes,
+        Person.log_in_with_a_recovery_code,
+    )
+    stage(
+        "5. Add a passkey, and log in with nothing else",
+        people,
+        Person.add_a_passkey,
+        Person.log_in_with_the_passkey,
+        Person.remove_the_passkey,
+    )
+    stage(
+        "6. Log in with TOTP (waiting for a new code)",
+        people,
+        lambda person: person.log_in_with_totp(other[person]),
+        Person.come_back,
+    )
+    stage("7. Turn off TOTP (waiting for a new code)", people, Person.turn_off_totp, Person.guess)
+    stage("8. The audit trail", people, lambda person: ledger.wait_for(person, person.traces))
 
 
 def why_no_ledger() -> str | None:

@@ -15,7 +15,7 @@ from tests.trail.valkey import Valkey
 settings.register_profile("untimed", deadline=None)
 settings.load_profile("untimed")
 
-FILES, FOLDERS = ("tests/suite/",), ("tests/races/",)
+FILES, FOLDERS = ("tests/suite/",), ("tests/races/", "tests/browser/")
 """Where the tests of one file, or of the whole folder, share processes that take long to start."""
 
 

@@ -1,8 +1,8 @@
-"""The servers that tests use where they answer, each test in a corner of its own.
+"""The servers that tests use where they answer, each test in a corner of its own; and a browser.
 
 Where they are is said by `TEST_POSTGRESQL_URL`, `TEST_RABBITMQ_URL` (with `TEST_RABBITMQCTL`, the
-command that administers it) and `TEST_REDIS_URL`. A test whose server does not answer is skipped;
-with `REQUIRE_SERVERS=1` it fails.
+command that administers it), `TEST_REDIS_URL` and `TEST_CHROMIUM`. A test whose server does not
+answer, or whose program is not installed, is skipped; with `REQUIRE_SERVERS=1` it fails.
 """
 
 import asyncio
@@ -20,7 +20,7 @@ from itertools import count
 from pathlib import Path
 from shutil import which
 from tempfile import gettempdir
-from typing import IO
+from typing import IO, NoReturn
 from urllib.parse import quote, urlsplit
 
 import asyncpg  # type: ignore[import-untyped]
@@ -35,6 +35,7 @@ SERVERS = {
     "RabbitMQ": os.environ.get("TEST_RABBITMQ_URL", "amqp://guest:guest@127.0.0.1:5672//"),
     "Redis": os.environ.get("TEST_REDIS_URL", "redis://127.0.0.1:6379"),
 }
+PROGRAMS = {"Chromium": os.environ.get("TEST_CHROMIUM", "chromium")}
 RABBITMQCTL = shlex.split(os.environ.get("TEST_RABBITMQCTL", "rabbitmqctl"))
 
 PREFIX = "countersign_test_"
@@ -60,17 +61,25 @@ def need(server: str) -> str:
     return SERVERS[server]
 
 
-def _give_up(why: str) -> None:
+def need_program(program: str) -> str:
+    """Return the path of `program`; without it, skip the test, or fail if servers are required."""
+    path = which(PROGRAMS[program])
+    if path is None:
+        _give_up(f"{program} is not installed")
+    return path
+
+
+def _give_up(why: str) -> NoReturn:
     if os.environ.get("REQUIRE_SERVERS") == "1":
         pytest.fail(why)
     pytest.skip(why)
 
 
 def report() -> str:
-    """Say in one line which servers the tests ran with."""
-    return ", ".join(
-        f"{server} {'used' if answers(server) else 'absent'}" for server in sorted(SERVERS)
-    )
+    """Say in one line which servers, and which browser, the tests ran with."""
+    there = {server: answers(server) for server in SERVERS}
+    there |= {program: which(command) is not None for program, command in PROGRAMS.items()}
+    return ", ".join(f"{name} {'used' if there[name] else 'absent'}" for name in sorted(there))
 
 
 def execute(url: str, *commands: str) -> None:

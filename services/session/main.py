@@ -14,14 +14,18 @@ from services.session.api import (
     config,
     edge,
     envelope,
+    other_factors,
     person,
     sessions,
     trusted_browsers,
+    webauthn_keys,
+    webauthn_signup,
+    well_known,
 )
 from services.session.api.browser import Cookie
 from services.session.api.headers import TransportSecurity
 from services.session.api.hosts import default_hosts
-from services.session.domain.factors import RECOVERY_CODES, TOTP
+from services.session.domain.factors import RECOVERY_CODES, TOTP, WEBAUTHN
 from services.session.domain.sessions import Client
 from services.session.flows import PasswordHasher, build_flows
 from services.session.pages import inbox
@@ -88,6 +92,16 @@ def create_app(
         hasher=hasher,
         keeper=keeper,
     )
+    edge.mount(app, _resources(settings), flows, edge_settings(settings))
+    if WEBAUTHN in settings.mfa_supported_types:
+        well_known.add(app, _passkeys(settings))
+    if settings.countersign_development and settings.smtp_url is None:
+        inbox.add(app, settings.inbox)
+    return app
+
+
+def _resources(settings: Settings) -> list[edge.Routes]:
+    """Return the endpoints that there are."""
     resources = [
         config.routes_for(_configured(settings)),
         auth.routes,
@@ -95,16 +109,18 @@ def create_app(
         person.routes,
         sessions.routes,
     ]
-    if TOTP in settings.mfa_supported_types:
-        resources.append(account.totp_routes)
-    if RECOVERY_CODES in settings.mfa_supported_types:
-        resources.append(account.recovery_codes_routes)
-    if keeper is not None:
-        resources += [auth.trust_routes, trusted_browsers.routes]
-    edge.mount(app, resources, flows, edge_settings(settings))
-    if settings.countersign_development and settings.smtp_url is None:
-        inbox.add(app, settings.inbox)
-    return app
+    optional = {
+        account.totp_routes: TOTP in settings.mfa_supported_types,
+        account.recovery_codes_routes: RECOVERY_CODES in settings.mfa_supported_types,
+        webauthn_keys.routes: WEBAUTHN in settings.mfa_supported_types,
+        auth.webauthn_routes: WEBAUTHN in settings.mfa_supported_types,
+        auth.passkey_routes: settings.mfa_passkey_login_enabled,
+        webauthn_signup.routes: settings.mfa_passkey_signup_enabled,
+        auth.trust_routes: settings.mfa_trust_enabled,
+        trusted_browsers.routes: settings.mfa_trust_enabled,
+    }
+    resources.append(other_factors.routes_for(settings.mfa_other_factors))
+    return resources + [routes for routes, there in optional.items() if there]
 
 
 def edge_settings(settings: Settings) -> edge.EdgeSettings:
@@ -120,6 +136,10 @@ def edge_settings(settings: Settings) -> edge.EdgeSettings:
         session_cookie=_session_cookie(settings, https=https),
         csrf_cookie=_cookie(settings, "csrf", https=https),
         trust_cookie=_trust_cookie(settings, https=https),
+        ways=(
+            *envelope.WAYS,
+            *(["mfa_login_webauthn"] if settings.mfa_passkey_login_enabled else []),
+        ),
         csrf_header=settings.csrf_header_name.removeprefix("HTTP_").replace("_", "-").lower(),
         trusted_proxy_count=settings.allauth_trusted_proxy_count,
         client_ip_header=settings.allauth_trusted_client_ip_header,
@@ -189,9 +209,18 @@ def _keeper(
     )
 
 
+def _passkeys(settings: Settings) -> well_known.Passkeys:
+    return well_known.Passkeys(
+        related_origins=settings.webauthn_related_origins,
+        enroll_url=settings.passkey_enroll_url,
+        manage_url=settings.passkey_manage_url,
+    )
+
+
 def _configured(settings: Settings) -> config.Configured:
     return config.Configured(
         login_methods=sorted(settings.account_login_methods),
-        supported_types=list(settings.mfa_supported_types),
+        supported_types=list(settings.offered_types),
+        passkey_login_enabled=settings.mfa_passkey_login_enabled,
         track_activity=settings.usersessions_track_activity,
     )

@@ -1,8 +1,8 @@
 """The public answers, as the API's description states them."""
 
-from typing import Literal
+from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, JsonValue
 
 
 class Answer(BaseModel):
@@ -66,8 +66,10 @@ class Flow(Answer):
         "verify_email",
         "mfa_authenticate",
         "mfa_trust",
+        "mfa_signup_webauthn",
         "reauthenticate",
         "mfa_reauthenticate",
+        "mfa_login_webauthn",
     ]
     is_pending: Literal[True] = Field(default=True, description="Only there if it is pending.")
     types: list[str] = Field(default=[], description="Kinds of authenticators, for MFA.")
@@ -91,6 +93,9 @@ class Method(Answer):
     id: str = Field(default="", description="With `mfa`: the authenticator.")
     type: str = Field(default="", description="With `mfa`: its kind.")
     reauthenticated: Literal[True] = Field(default=True, description="Only at reauthentication.")
+    passwordless: Literal[True] = Field(
+        default=True, description="Only of a passkey that has logged in alone."
+    )
 
 
 class Anonymous(Answer):
@@ -112,11 +117,65 @@ class Doubted(Person):
     flows: list[Flow]
 
 
+LEFT_OUT: Any = {}  # the default of objects, which stands for none
+
+
+class UnknownCredential(Answer):
+    """A credential that is nobody's: the browser had better forget it."""
+
+    rpId: str  # noqa: N815 - the names of WebAuthn
+    credentialId: str  # noqa: N815
+
+
+class CurrentUserDetails(Answer):
+    """What a person is called by now, in the browser's list of passkeys too."""
+
+    rpId: str  # noqa: N815
+    userId: str  # noqa: N815
+    name: str
+    displayName: str  # noqa: N815
+
+
+class AcceptedCredentials(Answer):
+    """The credentials of a person that count."""
+
+    rpId: str  # noqa: N815
+    userId: str  # noqa: N815
+    allAcceptedCredentialIds: list[str]  # noqa: N815
+
+
+class Signal(Answer):
+    """For the methods `signal…` of PublicKeyCredential (WebAuthn, section 5.1.10)."""
+
+    unknownCredential: UnknownCredential = Field(  # noqa: N815
+        default=LEFT_OUT,
+        description="Where a passkey was refused that nobody has.",
+    )
+    allAcceptedCredentials: AcceptedCredentials = Field(  # noqa: N815
+        default=LEFT_OUT,
+        description="With the list of keys, a change of it, and a login by passkey alone.",
+    )
+    currentUserDetails: CurrentUserDetails = Field(  # noqa: N815
+        default=LEFT_OUT,
+        description="The same.",
+    )
+
+
+SIGNALLED = Field(default=LEFT_OUT, description="Left out if there is nothing to tell.")
+
+
+class Signalled(Answer):
+    """What a page may tell the browser."""
+
+    signal: Signal = SIGNALLED
+
+
 class Meta(Answer):
     """About the session. The token is there when it is new, for `app` only."""
 
     is_authenticated: bool | None
     session_token: str = Field(default="", description="Left out unless it is new.")
+    signal: Signal = SIGNALLED
 
 
 class LoggedIn(Answer):
@@ -141,6 +200,38 @@ class Gone(Answer):
     status: Literal[410]
     data: Anonymous
     meta: Meta
+
+
+class AboutPasskey(Answer):
+    """What a page may tell the browser of a passkey that was refused."""
+
+    signal: Signal
+
+
+class PasskeyRefused(Errors):
+    """The passkey was refused, for whatever reason."""
+
+    meta: AboutPasskey = Field(default=LEFT_OUT, description="Where nobody has the passkey.")
+
+
+class RequestOptions(Answer):
+    """What goes to `navigator.credentials.get`, by way of `parseRequestOptionsFromJSON`."""
+
+    request_options: dict[str, Any]
+
+
+class OpenedSession(Answer):
+    """The session that was opened for it."""
+
+    session_token: str
+
+
+class KeyAsked(Answer):
+    """What a browser is to ask a key for; good once, in this session, for five minutes."""
+
+    status: Literal[200]
+    data: RequestOptions
+    meta: OpenedSession = Field(default=LEFT_OUT, description="Left out if there was a session.")
 
 
 class AccountConfiguration(Answer):
@@ -183,6 +274,7 @@ class Configured(Answer):
 
 
 CODES_ALONE = "Of recovery codes alone."
+KEYS_ALONE = "Of security keys and passkeys alone."
 
 
 class Authenticator(Answer):
@@ -200,6 +292,19 @@ class Authenticator(Answer):
         default=False,
         description=f"{CODES_ALONE} Only there while one has to be used before they count.",
     )
+    id: str = Field(default="", description=KEYS_ALONE)
+    name: str = Field(default="", description=KEYS_ALONE)
+    is_passwordless: bool = Field(
+        default=False,
+        description=f"{KEYS_ALONE} Whether it can log in alone; left out if that is not known.",
+    )
+    provider: str = Field(default="", description=f"{KEYS_ALONE} Its make, if that is known.")
+    aaguid: str = Field(default="", description=f"{KEYS_ALONE} The id of its make, if it tells it.")
+    transports: list[str] = Field(default=[], description=f"{KEYS_ALONE} How it is reached.")
+    backup_eligible: bool = Field(
+        default=False, description=f"{KEYS_ALONE} Whether it can be synced between devices."
+    )
+    backed_up: bool = Field(default=False, description=f"{KEYS_ALONE} Whether it is.")
 
 
 class Authenticators(Answer):
@@ -207,6 +312,7 @@ class Authenticators(Answer):
 
     status: Literal[200]
     data: list[Authenticator]
+    meta: Signalled = Field(default=LEFT_OUT, description="Left out if there are no keys.")
 
 
 class Session(Answer):
@@ -266,6 +372,48 @@ class Activated(Answer):
     meta: AlongWithIt
 
 
+class CreationOptions(Answer):
+    """What goes to `navigator.credentials.create`, by way of `parseCreationOptionsFromJSON`."""
+
+    creation_options: dict[str, Any]
+
+
+class KeyWanted(Answer):
+    """What a browser is to make a key of; good once, in this session, for five minutes."""
+
+    status: Literal[200]
+    data: CreationOptions
+
+
+class AlongWithKey(AlongWithIt):
+    """What else there is from now on, and what the browser may be told."""
+
+    signal: Signal = SIGNALLED
+
+
+class KeyAdded(Answer):
+    """The new key."""
+
+    status: Literal[200]
+    data: Authenticator
+    meta: AlongWithKey
+
+
+class KeyChanged(Answer):
+    """The key as it is now."""
+
+    status: Literal[200]
+    data: Authenticator
+    meta: Signalled
+
+
+class KeysRemoved(Answer):
+    """They are gone."""
+
+    status: Literal[200]
+    meta: Signalled
+
+
 class CodeSet(Authenticator):
     """A set of recovery codes."""
 
@@ -298,6 +446,13 @@ class TotpOffer(Answer):
     secret: str
     totp_url: str
     totp_svg: str
+
+
+class Offered(Answer):
+    """There is none yet; `meta` has what its factor shows to enrol one."""
+
+    status: Literal[404]
+    meta: dict[str, JsonValue]
 
 
 class NotEnrolled(Answer):

@@ -7,6 +7,7 @@ from dataclasses import replace
 from datetime import timedelta
 from email.utils import parseaddr
 from pathlib import Path
+from types import MappingProxyType
 from typing import Annotated, Any, Literal
 from urllib.parse import urlsplit
 
@@ -21,7 +22,14 @@ from pydantic import (
 )
 
 from services.session.api.browser import origin_of
-from services.session.domain.factors import RECOVERY_CODES, TOTP, TYPES, service_of
+from services.session.domain.factors import (
+    KINDS,
+    RECOVERY_CODES,
+    TOTP,
+    TYPES,
+    WEBAUTHN,
+    service_of,
+)
 from services.session.domain.hosts import is_loopback
 from services.session.domain.limits import (
     ABSENT,
@@ -54,6 +62,7 @@ SUPPORTED_TYPES = (RECOVERY_CODES, TOTP)
 CLIENTS = frozenset({"app", "browser"})
 
 NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")  # a token (RFC 9110 section 5.6.2)
+FACTOR = re.compile(r"[a-z][a-z0-9_]{0,31}")
 HOST = re.compile(r"\*|\.?[\w-]+(\.[\w-]+)*|\[[0-9a-f:.]+\]", re.ASCII | re.IGNORECASE)
 
 
@@ -74,6 +83,15 @@ def _name(value: str) -> str:
 def _http_url(value: str) -> str:
     if origin_of(value) is None:
         raise ValueError("must be an http or https URL with a host")
+    return value
+
+
+def _https_url(value: str) -> str:
+    origin = origin_of(value)
+    if origin is None or not (
+        origin.startswith("https://") or is_loopback(urlsplit(origin).hostname or "")
+    ):
+        raise ValueError("must be an https URL with a host")
     return value
 
 
@@ -112,6 +130,26 @@ def _validators(value: object) -> PasswordRules:
     return value if isinstance(value, PasswordRules) else parse_validators(value)
 
 
+def _factor_urls(value: object) -> Mapping[str, str]:
+    """Read addresses of factors by their types."""
+    if isinstance(value, str):
+        try:
+            value = json.loads(value)
+        except ValueError:
+            raise ValueError("must be a JSON object") from None
+    if not isinstance(value, Mapping):
+        raise ValueError("must be a JSON object")  # noqa: TRY004 - pydantic's kind
+    if unfit := [str(name) for name in value if not FACTOR.fullmatch(str(name))]:
+        raise ValueError(f"has {', '.join(unfit)}, which is not 1 to 32 of a-z, 0-9 and _")
+    if ours := sorted(value.keys() & {*TYPES, *(kind.service for kind in KINDS)}):
+        raise ValueError(f"has {', '.join(ours)}, which is a factor of ours")
+    return MappingProxyType({name: _http_url(str(url)) for name, url in value.items()})
+
+
+OtherFactors = Annotated[
+    Mapping[str, str], PlainValidator(_factor_urls, json_schema_input_type=str)
+]
+NO_FACTORS: Any = "{}"  # as an operator writes it
 Validators = Annotated[PasswordRules, PlainValidator(_validators, json_schema_input_type=str)]
 Rates = Mapping[str, tuple[Rate, ...]]
 AccountRates = Annotated[Rates, _rates_over(ACCOUNT_RATES)]
@@ -121,6 +159,7 @@ DEFAULT_MFA_RATES: Any = json.dumps(MFA_RATES)
 SameSite = Annotated[Literal["lax", "strict", "none"], BeforeValidator(_lower_case)]
 Name = Annotated[str, AfterValidator(_name)]  # of a cookie (RFC 6265 section 4.1.1) or a header
 HttpUrl = Annotated[str, AfterValidator(_http_url)]
+HttpsUrl = Annotated[str, AfterValidator(_https_url)]
 
 
 class Settings(ServiceSettings):
@@ -154,6 +193,17 @@ class Settings(ServiceSettings):
         default="http://127.0.0.1:8002",
         description="Where the recovery service answers, for recovery codes and trust in browsers. "
         "Not used where it runs in the same process.",
+    )
+    webauthn_url: HttpUrl = Field(
+        default="http://127.0.0.1:8004",
+        description="Where the WebAuthn service answers, for security keys and passkeys. Not used "
+        "where it runs in the same process.",
+    )
+    mfa_other_factors: OtherFactors = Field(
+        default=NO_FACTORS,
+        description="Where factors of someone else's answer, by the type of their authenticators, "
+        'which is also the name that they are called by: `{"yubikey": "http://…"}`. They keep '
+        "docs/factors.md, take codes, and are offered besides MFA_SUPPORTED_TYPES.",
     )
     audit_url: HttpUrl = Field(
         default="http://127.0.0.1:8003",
@@ -261,8 +311,11 @@ class Settings(ServiceSettings):
         validate_default=True,
         description="As JSON: `second_factor` is how many failures in a row are free, and how long "
         "the first rest after them is. Each failure more doubles it, up to a day; after the "
-        "hundredth the second factor rests until it is reset.",
-        json_schema_extra={"allauth": "webauthn_login alone; the rest follows login_failed"},
+        "hundredth the second factor rests until it is reset. `webauthn_login` is how often "
+        "people may try to log in by passkey, and `webauthn_options` how often a session is opened "
+        "for who is asked for one, as pages do when they are shown; `null` switches one of these "
+        "two off.",
+        json_schema_extra={"allauth": "webauthn_login; the rest follows login_failed"},
     )
     account_email_notifications: bool = Field(
         default=True,
@@ -281,9 +334,34 @@ class Settings(ServiceSettings):
     )
     mfa_supported_types: CommaList = Field(
         default=SUPPORTED_TYPES,
-        description="The kinds of authenticators that are offered: `totp`, and `recovery_codes` to "
-        "log in with when the others are lost.",
+        description="The kinds of authenticators that are offered: `totp`, `webauthn` (security "
+        "keys and passkeys), and `recovery_codes` to log in with when the others are lost.",
         json_schema_extra={"allauth": "recovery_codes, totp"},
+    )
+    mfa_passkey_login_enabled: bool = Field(
+        default=False,
+        description="Whether people log in with a passkey alone, which is both factors in one. "
+        "Needs `webauthn` in MFA_SUPPORTED_TYPES.",
+        json_schema_extra={"allauth": "False"},
+    )
+    mfa_passkey_signup_enabled: bool = Field(
+        default=False,
+        description="Whether people sign up with an address and a passkey, without a password. "
+        "They log in with it: needs MFA_PASSKEY_LOGIN_ENABLED.",
+        json_schema_extra={"allauth": "False, and without login by passkey it is let be"},
+    )
+    webauthn_related_origins: CommaList = Field(
+        default=(),
+        description="Pages of other domains that may use the passkeys of this one, as the WebAuthn "
+        "service is told them: here for /.well-known/webauthn, where browsers look for them.",
+    )
+    passkey_enroll_url: HttpsUrl | None = Field(
+        default=None,
+        description="The page on which people add a passkey, which password managers are told at "
+        "/.well-known/passkey-endpoints.",
+    )
+    passkey_manage_url: HttpsUrl | None = Field(
+        default=None, description="The page on which they look after their passkeys, likewise."
     )
     mfa_trust_enabled: bool = Field(
         default=False,
@@ -541,6 +619,13 @@ class Settings(ServiceSettings):
             raise ValueError(f"has {', '.join(unknown)}, which is not scheme://host[:port]")
         return value
 
+    @field_validator("webauthn_related_origins")
+    @classmethod
+    def _pages(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        if strange := [o for o in value if origin_of(o) != o or not o.startswith("https:")]:
+            raise ValueError(f"has {', '.join(strange)}, which is not https://host[:port]")
+        return value
+
     @field_validator("session_cookie_samesite", "csrf_cookie_samesite", "mfa_trust_cookie_samesite")
     @classmethod
     def _kept_by_browsers(cls, value: SameSite | None, info: ValidationInfo) -> SameSite | None:
@@ -590,6 +675,23 @@ class Settings(ServiceSettings):
             raise ValueError(f"has {', '.join(unknown)}, of {', '.join(TYPES)} that there are")
         return value
 
+    @field_validator("mfa_passkey_login_enabled")
+    @classmethod
+    def _with_passkeys(cls, value: bool, info: ValidationInfo) -> bool:
+        if value and WEBAUTHN not in info.data.get("mfa_supported_types", (WEBAUTHN,)):
+            raise ValueError(f"needs {WEBAUTHN} in MFA_SUPPORTED_TYPES")
+        return value
+
+    @field_validator("mfa_passkey_signup_enabled")
+    @classmethod
+    def _to_come_back(cls, value: bool, info: ValidationInfo) -> bool:
+        if value and not info.data.get("mfa_passkey_login_enabled", True):
+            raise ValueError(
+                "needs MFA_PASSKEY_LOGIN_ENABLED: whoever has a passkey and no password has no "
+                "other way to log in"
+            )
+        return value
+
     @field_validator("headless_clients")
     @classmethod
     def _known_clients(cls, value: frozenset[str]) -> frozenset[str]:
@@ -611,7 +713,7 @@ class Settings(ServiceSettings):
             ),
             limits=Limits(account=self.account_rate_limits, mfa=self.mfa_rate_limits),
             notifications=self.account_email_notifications,
-            authenticators=self.mfa_supported_types,
+            authenticators=self.offered_types,
             site=urlsplit(self.public_url).hostname or self.public_url,
         )
 
@@ -639,10 +741,20 @@ class Settings(ServiceSettings):
         return self.var_dir / "inbox"
 
     @property
+    def offered_types(self) -> tuple[str, ...]:
+        """The kinds of authenticators that are offered, someone else's among them."""
+        return (*self.mfa_supported_types, *self.mfa_other_factors)
+
+    @property
     def factor_urls(self) -> Mapping[str, str]:
         """The address of each factor that is needed, by the name of its service."""
-        urls = {"totp": self.totp_url, "recovery": self.recovery_url}
-        needed = {service_of(kind) for kind in self.mfa_supported_types}
+        urls = {
+            "totp": self.totp_url,
+            "recovery": self.recovery_url,
+            "webauthn": self.webauthn_url,
+            **self.mfa_other_factors,
+        }
+        needed = {service_of(kind) for kind in self.offered_types}
         if self.mfa_trust_enabled:
             needed.add("recovery")
         return {service: url for service, url in urls.items() if service in needed}

@@ -7,7 +7,7 @@ from pydantic import BaseModel, ConfigDict, Field, JsonValue, ValidationError
 
 from services.webauthn.domain.assertion import amr
 from services.webauthn.domain.encoding import encode
-from services.webauthn.domain.naming import NO_AAGUID
+from services.webauthn.domain.metadata import NO_AAGUID
 from services.webauthn.domain.policy import Use
 from services.webauthn.domain.revision import revision_of
 from services.webauthn.flows import Judgement, Offer, WebAuthnFlows
@@ -270,13 +270,8 @@ def _asked(offer: Offer) -> ChallengeOffer:
 
 def _verification(judgement: Judgement, *, passwordless: bool) -> Verification:
     credential, assertion = judgement.credential, judgement.assertion
-    # The audit trail tells one refusal from another. The caller is told of none but a credential
-    # that nobody has, which its browser had better forget.
     if credential is None or assertion is None:
-        signal = judgement.signal
-        return Verification(
-            accepted=False, facts={} if signal is None else {"signal": dict(signal)}
-        )
+        return Verification(accepted=False, facts=_told(judgement))
     is_moved = assertion.backed_up != credential.backed_up
     return Verification(
         accepted=True,
@@ -290,6 +285,20 @@ def _verification(judgement: Judgement, *, passwordless: bool) -> Verification:
         },
         changed={"backed_up": assertion.backed_up} if is_moved else {},
     )
+
+
+def _told(refusal: Judgement) -> dict[str, JsonValue]:
+    """Return what the caller has use for of a refusal; all else the audit trail alone tells.
+
+    That nobody has the credential is for its browser, which had better forget it; that somebody may
+    have copied it, for its owner.
+    """
+    if refusal.signal is not None:
+        return {"signal": dict(refusal.signal)}
+    suspect = refusal.suspect
+    if suspect is None:
+        return {}
+    return {"suspected_clone": {"user_id": suspect.user_id, "authenticator_id": suspect.id}}
 
 
 def _shown(kept: Kept, rp_id: str) -> Authenticator:

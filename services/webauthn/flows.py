@@ -2,7 +2,7 @@
 
 import secrets
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from hashlib import sha256
 from typing import Any
@@ -53,13 +53,15 @@ class Offer:
 class Judgement:
     """What an assertion proves; `reason` says why it does not.
 
-    `signal` is what a page may tell the browser, so that it offers a dead credential no more.
+    `signal` is what a page may tell the browser, so that it offers a dead credential no more;
+    `suspect` is a credential that was refused because it may have been copied.
     """
 
     reason: Reason | None
     credential: Credential | None = None
     assertion: Assertion | None = None
     signal: Json | None = None
+    suspect: Credential | None = None
 
 
 @dataclass(frozen=True)
@@ -262,7 +264,8 @@ class WebAuthnFlows:
         is_suspect = judged.clone_suspected
         if is_suspect and self._rules.policy.refuse_counter_regression:
             suspected = _suspected(credential, judged, accepted=False)
-            return await self._refuse(attempt, Reason.COUNTER, credential, suspected)
+            refusal = await self._refuse(attempt, Reason.COUNTER, credential, suspected)
+            return replace(refusal, suspect=credential)
         events = [_accepted(credential, judged, attempt.use)]
         if is_suspect:
             events.append(_suspected(credential, judged, accepted=True))
@@ -284,7 +287,8 @@ class WebAuthnFlows:
         """Forget the challenge and record why.
 
         Where nobody is known yet, it is told of the owner of the credential, if there is one; and
-        somebody else's credential is not told of to whom it does not belong.
+        somebody else's credential is not told of to whom it does not belong. That is for the audit
+        trail: ids of credentials are no secrets, so no limit of the owner's may count on it.
         """
         person = attempt.person
         owner = None if credential is None else credential.user_id
@@ -316,7 +320,8 @@ def _fingerprint(credential: Json) -> bytes:
     """Return a hash of what the authenticator has signed, to know the same proof by."""
     response = credential.get("response")
     parts = response if isinstance(response, Mapping) else {}
-    texts = (str(parts.get(name)) for name in ("clientDataJSON", "attestationObject"))
+    signed = (parts.get(name) for name in ("clientDataJSON", "attestationObject"))
+    texts = (part if isinstance(part, str) else "" for part in signed)
     return sha256("\n".join(texts).encode(errors="replace")).digest()
 
 

@@ -1,14 +1,26 @@
 """What can be set for the WebAuthn service."""
 
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 from uuid import UUID
 
 from pydantic import AfterValidator, Field, ValidationInfo, field_validator
 
 from services.webauthn.domain.keys import ALGORITHMS
-from services.webauthn.domain.origins import host_of, is_domain, is_exact, is_local, origin_of
+from services.webauthn.domain.metadata import TOLERABLE
+from services.webauthn.domain.origins import (
+    host_of,
+    is_address,
+    is_domain,
+    is_exact,
+    is_local,
+    is_public_suffix,
+    is_within,
+    origin_of,
+)
 from services.webauthn.domain.policy import (
     CHALLENGE_LIFETIME,
     Conveyance,
@@ -59,6 +71,31 @@ Aaguids = Annotated[CommaSet, AfterValidator(_aaguids)]
 Origins = Annotated[CommaList, AfterValidator(_origins)]
 
 
+@dataclass(frozen=True)
+class Home:
+    """What PUBLIC_URL says of where people are."""
+
+    host: str
+    origin: str
+
+    @classmethod
+    def of(cls, url: str) -> "Home":
+        """Return it for a URL. A page of this machine by its IP address can have no credentials.
+
+        By its name it can: so that is taken for meant.
+        """
+        host, origin = host_of(url), origin_of(url) or ""
+        if is_address(host) and is_local(host):
+            bracketed = f"[{host}]" if ":" in host else host
+            return cls("localhost", origin.replace(bracketed, "localhost", 1))
+        return cls(host, origin)
+
+    @property
+    def is_local(self) -> bool:
+        """Tell whether it is this machine."""
+        return is_local(self.host)
+
+
 class Settings(ServiceSettings):
     """Read once, at start, by `main` and `worker`.
 
@@ -97,8 +134,14 @@ class Settings(ServiceSettings):
     )
     webauthn_origins: Origins = Field(
         default=(),
-        description="Every page, and every Android app (`android:apk-key-hash:…`), that may use "
-        "credentials: exact origins. Not set: that of PUBLIC_URL.",
+        description="Every page of the RP ID or below it, and every Android app "
+        "(`android:apk-key-hash:…`), that may use credentials: exact origins. Not set: that of "
+        "PUBLIC_URL.",
+    )
+    webauthn_related_origins: Origins = Field(
+        default=(),
+        description="Pages of other domains that may use them too, where browsers know of related "
+        "origins: exact origins, https.",
     )
     webauthn_allow_cross_origin: bool = Field(
         default=False,
@@ -111,7 +154,7 @@ class Settings(ServiceSettings):
     mfa_webauthn_allow_insecure_origin: bool = Field(
         default=False,
         description="Lets in the pages of this machine on every port, beside the origins. Only "
-        "where PUBLIC_URL is on this machine.",
+        "where PUBLIC_URL and the RP ID are of this machine.",
         json_schema_extra={"allauth": "False"},
     )
     mfa_webauthn_user_verification: Literal["required", "preferred", "discouraged"] = Field(
@@ -157,13 +200,14 @@ class Settings(ServiceSettings):
     )
     webauthn_policy_at_use: bool = Field(
         default=True,
-        description="Whether the three settings above, and what FIDO has revoked, hold for "
-        "credentials that are registered already, each time that they are used.",
+        description="Whether the three settings above, WEBAUTHN_ATTESTATION, and what FIDO has "
+        "revoked, hold for credentials that are registered already, each time that they are used.",
     )
     webauthn_counter_regression: Literal["refuse", "flag"] = Field(
         default="refuse",
         description="What becomes of a key whose signature counter has not grown, which may have "
-        "been copied: `refuse`, or `flag` it in the audit trail alone.",
+        "been copied: `refuse` it, or `flag` it and let it in. The audit trail and a mail to the "
+        "person tell of it either way.",
     )
     webauthn_attestation: Literal["none", "direct", "enterprise"] = Field(
         default="none",
@@ -181,19 +225,78 @@ class Settings(ServiceSettings):
         description="The certificate (PEM) that vouches for the signer of the metadata. Not set: "
         "GlobalSign Root CA - R3, as FIDO says.",
     )
+    webauthn_metadata_grace: Duration = Field(
+        default=timedelta(days=14),
+        ge=timedelta(0),
+        le=timedelta(days=365),
+        description="For how long after FIDO has promised newer ones the metadata still serve a "
+        "start with WEBAUTHN_ATTESTATION.",
+    )
+    webauthn_tolerated_statuses: CommaSet = Field(
+        default=frozenset(),
+        description="What FIDO may report of a make that is let in all the same: of "
+        f"{', '.join(f'`{status}`' for status in TOLERABLE)}.",
+    )
 
     @field_validator("webauthn_rp_id")
     @classmethod
     def _a_domain(cls, value: str | None) -> str | None:
         if value is not None and not is_domain(value):
-            raise ValueError("must be a domain in lower case, without scheme or port")
+            raise ValueError(
+                "must be a domain in lower case, without scheme, port or last dot, and in punycode "
+                "(xn--…) where it is not ASCII"
+            )
+        return value
+
+    @field_validator("webauthn_rp_id")
+    @classmethod
+    def _ours(cls, value: str | None, info: ValidationInfo) -> str | None:
+        home = _home(info.data)
+        if home is None:
+            return value
+        id_ = value or home.host
+        if not is_domain(id_):
+            raise ValueError("must be set, as the host of PUBLIC_URL is no domain (IP address, …)")
+        if is_public_suffix(id_):
+            raise ValueError("must not be a domain below which anybody can have one (com, co.uk)")
+        if is_local(id_) and not home.is_local:
+            raise ValueError("is only allowed to be localhost where PUBLIC_URL is")
+        return value
+
+    @field_validator("webauthn_origins")
+    @classmethod
+    def _within(cls, value: tuple[str, ...], info: ValidationInfo) -> tuple[str, ...]:
+        home, rp_id = _home(info.data), _rp_id(info.data)
+        if home is None or rp_id is None:
+            return value
+        pages = [origin for origin in value or (home.origin,) if not origin.startswith("android:")]
+        if not all(is_within(host_of(page), rp_id) for page in pages):
+            raise ValueError(
+                f"must be {'' if value else 'set: those '}of the RP ID or below it "
+                "(WEBAUTHN_RP_ID; else the host of PUBLIC_URL); pages of other domains go into "
+                "WEBAUTHN_RELATED_ORIGINS"
+            )
+        _check_secure(pages, home)
+        return value
+
+    @field_validator("webauthn_related_origins")
+    @classmethod
+    def _beyond(cls, value: tuple[str, ...], info: ValidationInfo) -> tuple[str, ...]:
+        rp_id = _rp_id(info.data)
+        for origin in value:
+            host = host_of(origin)
+            if not origin.startswith("https:") or not is_domain(host) or is_local(host):
+                raise ValueError("must be https pages of domains")
+            if rp_id is not None and is_within(host, rp_id):
+                raise ValueError("must be of other domains: those of the RP ID are in the origins")
         return value
 
     @field_validator("mfa_webauthn_allow_insecure_origin")
     @classmethod
     def _development_only(cls, value: bool, info: ValidationInfo) -> bool:
-        if value and not is_local(host_of(info.data.get("public_url", ""))):
-            raise ValueError("is only allowed where PUBLIC_URL is on this machine")
+        home, rp_id = _home(info.data), _rp_id(info.data)
+        if value and home is not None and not (home.is_local and is_local(rp_id or "localhost")):
+            raise ValueError("is only allowed where PUBLIC_URL and the RP ID are on this machine")
         return value
 
     @field_validator("webauthn_top_origins")
@@ -201,6 +304,8 @@ class Settings(ServiceSettings):
     def _in_frames(cls, value: tuple[str, ...], info: ValidationInfo) -> tuple[str, ...]:
         if value and info.data.get("webauthn_allow_cross_origin") is not True:
             raise ValueError("has no effect without WEBAUTHN_ALLOW_CROSS_ORIGIN=true")
+        if (home := _home(info.data)) is not None:
+            _check_secure(value, home)
         return value
 
     @field_validator("webauthn_user_verification_for")
@@ -225,14 +330,27 @@ class Settings(ServiceSettings):
             raise ValueError("must be set where WEBAUTHN_ATTESTATION is: makers are known by it")
         return value
 
+    @field_validator("webauthn_metadata_root_path")
+    @classmethod
+    def _of_metadata(cls, value: Path | None, info: ValidationInfo) -> Path | None:
+        if value is not None and info.data.get("webauthn_metadata_path", value) is None:
+            raise ValueError("has no effect without WEBAUTHN_METADATA_PATH")
+        return value
+
+    @field_validator("webauthn_tolerated_statuses")
+    @classmethod
+    def _statuses(cls, value: frozenset[str]) -> frozenset[str]:
+        return frozenset(_known(tuple(sorted(value)), TOLERABLE))
+
     @property
     def relying_party(self) -> RelyingParty:
         """Whom credentials are made for, and who may ask for them."""
-        own = origin_of(self.public_url) or ""
+        home = Home.of(self.public_url)
+        own = self.webauthn_origins or (home.origin,)
         return RelyingParty(
-            id=self.webauthn_rp_id or host_of(self.public_url),
+            id=self.webauthn_rp_id or home.host,
             name=self.webauthn_rp_name,
-            origins=frozenset(self.webauthn_origins or (own,)),
+            origins=frozenset((*own, *self.webauthn_related_origins)),
             allow_cross_origin=self.webauthn_allow_cross_origin,
             top_origins=frozenset(self.webauthn_top_origins),
             any_localhost=self.mfa_webauthn_allow_insecure_origin,
@@ -260,6 +378,27 @@ class Settings(ServiceSettings):
             hints=self.webauthn_hints,
             challenge_lifetime=self.webauthn_challenge_lifetime,
         )
+
+
+def _home(data: Mapping[str, Any]) -> Home | None:
+    """Return what PUBLIC_URL says, unless it is wrong: then that is told, and nothing else."""
+    return Home.of(data["public_url"]) if "public_url" in data else None
+
+
+def _rp_id(data: Mapping[str, Any]) -> str | None:
+    """Return the RP ID that is in force, unless it is wrong."""
+    home = _home(data)
+    if home is None or "webauthn_rp_id" not in data:
+        return None
+    return data["webauthn_rp_id"] or home.host
+
+
+def _check_secure(pages: Iterable[str], home: Home) -> None:
+    """Raise ValueError for a page that others could alter on its way."""
+    if not all(page.startswith("https:") or home.is_local for page in pages):
+        raise ValueError("must be https: PUBLIC_URL is not on this machine")
+    if not all(is_exact(page) for page in pages):
+        raise ValueError("must be https, but for pages of localhost")
 
 
 def _known(values: tuple[str, ...], known: tuple[str, ...]) -> tuple[str, ...]:

@@ -202,6 +202,10 @@ DROP_ENROLMENTS = Statement(delete(enrolments).where(enrolments.c.user_id == bin
 
 DROP_CHALLENGES = Statement(delete(challenges).where(challenges.c.user_id == bindparam("user_id")))
 
+DROP_CREDENTIALS = Statement(
+    delete(credentials).where(credentials.c.user_id == bindparam("user_id"))
+)
+
 DROP_USER = Statement(delete(users).where(users.c.user_id == bindparam("user_id")))
 
 THIS_CHALLENGE = (
@@ -609,8 +613,12 @@ class CredentialStore:
         )
 
     async def drop_user(self, user_id: str) -> None:
-        """Forget what authenticators know a user by."""
-        await self._db.apply(step(DROP_USER, user_id=user_id))
+        """Forget a user, and every credential of theirs, also one that nobody saw come."""
+        # One write more, so that none is missed which was being completed at this moment.
+        await self.drop_pending(user_id)
+        await self._db.apply(
+            Change(also(DROP_CREDENTIALS, user_id=user_id), also(DROP_USER, user_id=user_id))
+        )
 
     async def sweep(self, now: datetime) -> bool:
         """Forget up to 500 enrolments and challenges each that have expired. False for none."""

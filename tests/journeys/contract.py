@@ -15,13 +15,27 @@ DEPARTURES = (
     "`is_authenticated` is null, not a boolean, when a session or a stage is gone",
     "`last_used_at` is null, not left out, for what was never used",
     "a record of a password may fit two of the descriptions of which it should fit one",
-    "`mfa_trust` is a flow like others, which the list of their ids leaves out",
+    "`mfa_trust` and `mfa_…_webauthn` are flows like others, which the list of ids leaves out",
+    "a sign-up by passkey is given creation options, and no request options",
     "401 of an endpoint for those logged in is that of all others to those who are not",
 )
 """Where django-allauth itself does not answer as its document says, seen in its own answers."""
 
-OURS = ("ids of sessions are texts, as those of people may be",)
+UNLISTED = ("mfa_trust", "mfa_login_webauthn", "mfa_signup_webauthn")
+
+OURS = (
+    "ids of sessions and of authenticators are texts, as those of people may be",
+    "kinds of authenticators of someone else's factors have names that the document has not",
+)
 """Where Countersign does not answer as the document says, on purpose."""
+
+KINDS = {"recovery_codes", "totp", "webauthn"}
+OTHER = {
+    "type": "object",
+    "required": ["type", "created_at", "last_used_at"],
+    "properties": {"type": {"type": "string", "not": {"enum": sorted(KINDS)}}},
+}
+"""An authenticator of someone else's factor."""
 
 Json = dict[str, Any]
 
@@ -34,6 +48,9 @@ def problems(kind: str, method: str, path: str, body: Json) -> list[str]:
     `OURS` where we are.
     """
     meta = body.get("meta", {})
+    path = path.partition("?")[0]
+    if (method, path) == ("GET", "auth/webauthn/signup"):
+        path = "account/authenticators/webauthn"
     if body["status"] == HTTPStatus.UNAUTHORIZED and not meta["is_authenticated"]:
         schema: str | None = f"{URI}#/components/schemas/AuthenticationResponse"
     else:
@@ -89,7 +106,18 @@ def _in_json_schema(node: Any) -> Any:
     if isinstance(turned.get("last_used_at"), dict):
         turned["last_used_at"] = {"anyOf": [turned["last_used_at"], {"type": "null"}]}
     if "mfa_reauthenticate" in turned.get("enum", ()):
-        turned["enum"] = [*turned["enum"], "mfa_trust"]
+        turned["enum"] = [*turned["enum"], *UNLISTED]
     if "is_current" in turned and isinstance(turned.get("id"), dict):
         turned["id"] = {"type": "string"}
+    if "AuthenticatorID" in turned:
+        turned["AuthenticatorID"] = {"type": "string"}
+    return _with_others(turned)
+
+
+def _with_others(turned: Json) -> Json:
+    """Allow for authenticators of kinds that the document does not know."""
+    if set(turned.get("enum", ())) == KINDS:
+        del turned["enum"]
+    if {"$ref": "#/components/schemas/TOTPAuthenticator"} in turned.get("anyOf", ()):
+        turned["anyOf"].append(OTHER)
     return turned

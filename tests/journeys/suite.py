@@ -23,6 +23,7 @@ from services.recovery.settings import Settings as RecoverySettings
 from services.session.settings import Settings as SessionSettings
 from services.session.worker import create_delivery
 from services.totp.settings import Settings as TotpSettings
+from services.webauthn.settings import Settings as WebAuthnSettings
 from shared.database import Database
 from shared.migrations import migrate
 from tests.journeys.client import ORIGIN, Client
@@ -94,7 +95,7 @@ class InProcess:
 async def in_process(directory: Path, **changes: Any) -> AsyncIterator[InProcess]:
     """Make databases, keys and apps under `directory`, and run them until the end.
 
-    `changes` are settings of session and recovery that differ from their defaults.
+    `changes` are settings of session, recovery and webauthn that differ from their defaults.
     """
     make(directory / "keys")  # and with it the directory
     keys = {
@@ -109,15 +110,20 @@ async def in_process(directory: Path, **changes: Any) -> AsyncIterator[InProcess
         "totp_url": "http://totp",
         "recovery_database_url": f"sqlite:///{directory / 'recovery.db'}",
         "recovery_url": "http://recovery",
+        "webauthn_database_url": f"sqlite:///{directory / 'webauthn.db'}",
+        "webauthn_url": "http://webauthn",
         "public_url": ORIGIN,
         "var_dir": directory,
     }
     session, totp = SessionSettings(**(common | changes)), TotpSettings(**common)
     recovery = RecoverySettings(**(common | changes))
-    for service in ("session", "totp", "recovery"):
+    webauthn = WebAuthnSettings(**(common | changes))
+    for service in ("session", "totp", "recovery", "webauthn"):
         (directory / f"{service}.db").write_bytes(_empty_database(service))
     clock = Hands()
-    apps = create_apps({"totp": totp, "recovery": recovery, "session": session}, clock)
+    apps = create_apps(
+        {"totp": totp, "recovery": recovery, "webauthn": webauthn, "session": session}, clock
+    )
     database = Database(
         session.session_database_url.get_secret_value(), source="session", clock=clock
     )

@@ -15,6 +15,11 @@ from tests.journeys.walk import walk
 from tests.suites import ROOT, RunningSuite, running_suite
 
 PERIOD = 5  # seconds: the shortest that may be set, so that nobody waits long for the next code
+ENV = {
+    "MFA_TOTP_PERIOD": str(PERIOD),
+    # All of them come from one address, and log in more often than one is meant to.
+    "ACCOUNT_RATE_LIMITS": '{"login": "300/m/ip"}',
+}
 
 
 async def test_a_person_goes_all_the_way(suite: InProcess, client: Client) -> None:
@@ -22,13 +27,12 @@ async def test_a_person_goes_all_the_way(suite: InProcess, client: Client) -> No
 
 
 def test_people_go_all_the_way_through_the_embedded_suite(tmp_path: Path) -> None:
-    with running_suite(tmp_path / "var", env={"MFA_TOTP_PERIOD": str(PERIOD)}) as running:
+    with running_suite(tmp_path / "var", env=ENV) as running:
         _go_all_the_way(running)
 
 
 def test_people_go_all_the_way_through_split_processes(tmp_path: Path) -> None:
-    env = {"MFA_TOTP_PERIOD": str(PERIOD)}
-    with running_suite(tmp_path / "var", split=True, env=env) as running:
+    with running_suite(tmp_path / "var", split=True, env=ENV) as running:
         _go_all_the_way(running)
 
 
@@ -36,11 +40,11 @@ def test_people_go_all_the_way_with_the_servers_of_production(
     tmp_path: Path, postgresql_database: str, rabbitmq_url: str
 ) -> None:
     env = {
-        "MFA_TOTP_PERIOD": str(PERIOD),
+        **ENV,
         "BROKER_URL": rabbitmq_url,
         **{
             f"{service}_DATABASE_URL": servers.postgresql_schema(postgresql_database)
-            for service in ("SESSION", "TOTP", "AUDIT")
+            for service in ("SESSION", "TOTP", "RECOVERY", "AUDIT")
         },
     }
     with running_suite(tmp_path / "var", split=True, env=env) as running:

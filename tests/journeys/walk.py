@@ -21,7 +21,9 @@ async def _sign_up(person: Person) -> None:
     config = await client.get("config")
     assert "totp" in config.body["data"]["mfa"]["supported_types"]
     anonymous = await client.get("auth/session")
-    assert (anonymous.status, anonymous.flows, anonymous.pending) == (401, ["login", "signup"], [])
+    by_passkey = config.body["data"]["mfa"]["passkey_login_enabled"]
+    ways = ["login", "signup", *(["mfa_login_webauthn"] if by_passkey else [])]
+    assert (anonymous.status, anonymous.flows, anonymous.pending) == (401, ways, [])
     session = await person.sign_up()
     assert session.body["data"]["user"]["email"] == person.email
     assert (session.methods, session.meta["is_authenticated"]) == ([], True)

@@ -1,4 +1,4 @@
-"""The six processes, started once for all races, and a house to watch them from."""
+"""The eight processes, started once for all races, and a house to watch them from."""
 
 from collections.abc import AsyncIterator, Iterator
 

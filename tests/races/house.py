@@ -13,6 +13,7 @@ import httpx
 from httpx_aiohttp import AiohttpTransport
 from sqlalchemy import BigInteger, bindparam, select, update
 
+from services.session.domain.factors import KINDS
 from services.session.domain.mails import Mail
 from services.session.flows import Policy, Sweeps, build_mails, build_sweeps
 from services.session.flows.register import LIVE
@@ -108,8 +109,8 @@ class House:
         """Make every change that is under way so old that somebody may take over."""
         await self.db.apply(step(AGE_CHANGES, by=LIVE // MICROSECOND))
 
-    async def registered(self, user_id: str) -> list[str]:
-        """Return TOTP's that count. Session and the factors agree on these, and on the codes.
+    async def registered(self, user_id: str, type: str = "totp") -> list[str]:
+        """Return the ids of a kind that count. Session and the factors agree on all of them.
 
         What races have left behind is swept first, as a worker does some minutes later: to be
         called when nobody is changing anything.
@@ -118,13 +119,13 @@ class House:
         await self._sweeps(timedelta(minutes=20)).collect_dead()
         user = await self._user(user_id)
         entries = json.loads(user.register)["entries"]
-        for kind, service in (("totp", "totp"), ("recovery_codes", "recovery")):
-            registered = [entry["id"] for entry in entries if entry["type"] == kind]
-            held = await self.factors[service].authenticators(user_id)
-            assert [authenticator.id for authenticator in held.authenticators] == registered
+        for kind in KINDS:
+            registered = {entry["id"] for entry in entries if entry["type"] == kind.type}
+            held = await self.factors[kind.service].authenticators(user_id)
+            assert {authenticator.id for authenticator in held.authenticators} == registered
         assert user.register_pending is None
         assert await self.db.all(DEAD, id=user_id) == []
-        return [entry["id"] for entry in entries if entry["type"] == "totp"]
+        return [entry["id"] for entry in entries if entry["type"] == type]
 
     def _sweeps(self, later: timedelta) -> Sweeps:
         return build_sweeps(
@@ -165,7 +166,7 @@ async def opened(replicas: Replicas) -> AsyncIterator[House]:
             name: FactorClient(
                 connect(suite.variables[f"{name.upper()}_URL"], caller=caller, audience=name)
             )
-            for name in ("totp", "recovery")
+            for name in sorted({kind.service for kind in KINDS})
         }
         for factor in factors.values():
             stack.push_async_callback(factor.close)

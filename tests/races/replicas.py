@@ -21,10 +21,11 @@ from tests.suites import PATIENCE, ROOT, free_ports, until
 # With a tolerance of three, seven codes are good at any time: nobody has to wait for the next one.
 PERIOD, TOLERANCE = 120, 3  # seconds, periods
 
-SERVICES = ("session", "totp", "recovery")
+SERVICES = ("session", "totp", "recovery", "webauthn")
 
 SETTINGS = {
     "PUBLIC_URL": "http://countersign.example",
+    "MFA_SUPPORTED_TYPES": "recovery_codes,totp,webauthn",
     "ALLOWED_HOSTS": "127.0.0.1",
     "ALLAUTH_TRUSTED_CLIENT_IP_HEADER": "X-Real-IP",  # everybody has an address of their own
     "BROKER_URL": "redis://127.0.0.1:1/0",  # events stay in the outbox
@@ -110,11 +111,12 @@ class Replica:
     session: Server
     totp: Server
     recovery: Server
+    webauthn: Server
 
     @property
     def servers(self) -> tuple[Server, ...]:
         """All of them."""
-        return self.session, self.totp, self.recovery
+        return self.session, self.totp, self.recovery, self.webauthn
 
     @property
     def url(self) -> str:
@@ -167,7 +169,7 @@ def _start(servers: Sequence[Server]) -> None:
 
 def _replica(suite: Suite, lifeline: int, log: Path) -> Replica:
     processes = {process.name: process for process in plan.split(suite)}
-    session, totp, recovery = (
+    session, totp, recovery, webauthn = (
         Server(processes[name], lifeline, log.with_suffix(f".{name}.log")) for name in SERVICES
     )
-    return Replica(suite, session, totp, recovery)
+    return Replica(suite, session, totp, recovery, webauthn)

@@ -155,6 +155,67 @@ async def test_its_time_can_be_set(db: Database, clock: Hands) -> None:
     assert (await checked(browsers, given.tokens)).browser_id is None
 
 
+async def test_a_shorter_age_is_for_those_who_are_trusted_already(
+    db: Database, clock: Hands
+) -> None:
+    """K2: by every measure; a longer one is not."""
+    given = await trusted(trust_flows(db, clock))
+    clock.turn(hours=1)
+    shorter = trust_flows(db, clock, age=timedelta(hours=2))
+    (listed,) = await shorter.browsers("ada", (), EPOCH)
+    assert listed.browser.expires_at == clock() + timedelta(hours=1)
+    assert (await checked(shorter, given.tokens)).browser_id == given.browser_id
+    await shorter.sweep()
+    clock.turn(hours=1)
+
+    assert await shorter.browsers("ada", (), EPOCH) == []
+    assert (await shorter.revoke("ada", None)).browser_ids == ()
+    late = await checked(shorter, given.tokens)
+    assert (late.browser_id, late.tokens) == (None, ())
+    assert await reasons(db) == ["expired"]
+
+
+async def test_the_sweep_goes_by_the_age_as_it_is_now(db: Database, clock: Hands) -> None:
+    """K2: and by what it was, whichever is shorter."""
+    short, long = (trust_flows(db, clock, age=timedelta(hours=hours)) for hours in (1, 3))
+    for flows in (short, long):
+        await trusted(flows)
+    clock.turn(hours=2)
+
+    await long.sweep()
+    (alive,) = await long._store.all("ada")
+    assert alive.expires_at == clock() + timedelta(hours=1)
+    await short.sweep()
+
+    assert await long._store.all("ada") == []
+
+
+async def test_a_theft_ends_all_that_is_over_in_the_same_cookie(
+    browsers: TrustFlows, db: Database
+) -> None:
+    """K8: of two series that were both copied, none is trusted any more, nor in other hands."""
+    stolen: list[Token] = []
+    mine = []
+    for _ in range(2):
+        first = (await trusted(browsers)).tokens
+        second = (await checked(browsers, first)).tokens
+        mine.append((await checked(browsers, second)).tokens)
+        stolen += first
+    (good,) = (await trusted(browsers)).tokens
+    eves = (await trusted(browsers, "eve")).tokens
+
+    before = counted()
+    outcome = await checked(browsers, [*stolen, good, *eves])
+
+    assert spent_since(before) == {"read": 1, "write": 1, "commit": 1}
+    assert (outcome.theft, outcome.browser_id) == (True, None)
+    assert outcome.tokens == (good, *eves)
+    assert (await recorded(db)).count("trust_replayed") == 1
+    for tokens in mine:
+        assert (await checked(browsers, tokens)).browser_id is None
+    assert (await checked(browsers, [good])).browser_id
+
+
 async def test_a_token_is_of_no_use_to_anybody_else(browsers: TrustFlows, db: Database) -> None:
     """K5: foreign, and an event; it stays with the browser, whose other person may come back."""
     given = await trusted(browsers, "eve")

@@ -1,6 +1,6 @@
 """Drives the journey through django-allauth, in a process of its own, and prints what it saw.
 
-    python -m tests.reference.peer app|browser whole|trust
+    python -m tests.reference.peer app|browser whole|trust|keys|passkeys
 
 prints a JSON list of `Seen`. Django wants its settings before anything else is imported, and keeps
 them for ever: hence the process.
@@ -32,6 +32,8 @@ from tests.reference.journey import (
     Seen,
     journey,
 )
+from tests.reference.keys import keys_journey
+from tests.reference.passkeys import passkeys_journey
 from tests.reference.trust import trust_journey
 
 VALIDATORS = (
@@ -43,13 +45,20 @@ VALIDATORS = (
 PERIOD = 30  # seconds
 
 
-JOURNEYS: dict[str, Callable[[], Journey]] = {"whole": journey, "trust": trust_journey}
+ORIGIN = "https://testserver"
+JOURNEYS: dict[str, Callable[[], Journey]] = {
+    "whole": journey,
+    "trust": trust_journey,
+    "keys": lambda: keys_journey(ORIGIN),
+    "passkeys": lambda: passkeys_journey(ORIGIN),
+}
+WITH_KEYS = frozenset({"keys", "passkeys"})  # journeys on which there are any
 
 
-def configure(*, trust: bool) -> None:
+def configure(*, trust: bool, keys: bool) -> None:
     """Set Django up as deploy/development.env sets Countersign up, as far as both have it.
 
-    Browsers can be trusted only if `trust`.
+    Browsers can be trusted only if `trust`, and there are keys only if `keys`.
     """
     settings.configure(
         SECRET_KEY="a key for this process only",
@@ -91,7 +100,9 @@ def configure(*, trust: bool) -> None:
         ACCOUNT_SIGNUP_FIELDS=["email*", "password1*"],
         ACCOUNT_EMAIL_VERIFICATION="mandatory",
         ACCOUNT_EMAIL_VERIFICATION_BY_CODE_ENABLED=True,
-        MFA_SUPPORTED_TYPES=["recovery_codes", "totp"],
+        MFA_SUPPORTED_TYPES=["recovery_codes", "totp", *(["webauthn"] if keys else [])],
+        MFA_PASSKEY_LOGIN_ENABLED=keys,
+        MFA_PASSKEY_SIGNUP_ENABLED=keys,
         MFA_TRUST_ENABLED=trust,
         HEADLESS_ONLY=True,
         HEADLESS_FRONTEND_URLS={
@@ -184,7 +195,7 @@ class Peer:
 
 def main(kind: str, name: str) -> None:
     """Drive the journey of that name as a client of this kind."""
-    configure(trust=name == "trust")
+    configure(trust=name == "trust", keys=name in WITH_KEYS)
     from allauth.mfa.totp.internal import auth  # noqa: PLC0415
 
     peer = Peer(kind)

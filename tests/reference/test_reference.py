@@ -41,6 +41,7 @@ VARYING = {
     "created_at": 0.0,
     "last_used_at": 0.0,
     "id": "<id>",
+    "challenge": "<challenge>",
 }
 """Members whose values differ from run to run; `id` only where it is not that of a flow."""
 

@@ -1,28 +1,29 @@
 """A house to test in, on SQLite and on PostgreSQL."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterable
 from pathlib import Path
 
 import pytest
 
 from tests import servers
-from tests.session.house import House, Urls, open_house
+from tests.session.house import SERVICES, House, Urls, open_house
 
 
 @pytest.fixture
 def postgresql_urls(postgresql_database: str) -> Urls:
-    """Three empty schemas: of session, of totp, and of recovery."""
-    first, second, third = (servers.postgresql_schema(postgresql_database) for _ in range(3))
-    return first, second, third
+    """An empty schema for each of the services."""
+    return _urls(servers.postgresql_schema(postgresql_database) for _ in SERVICES)
 
 
 @pytest.fixture
 def sqlite_urls(tmp_path: Path) -> Urls:
-    """Three files that are not there yet."""
-    first, second, third = (
-        f"sqlite:///{tmp_path / service}.db" for service in ("session", "totp", "recovery")
-    )
-    return first, second, third
+    """A file for each of the services, that is not there yet."""
+    return _urls(f"sqlite:///{tmp_path / service}.db" for service in SERVICES)
+
+
+def _urls(found: Iterable[str]) -> Urls:
+    session, totp, recovery, webauthn = found
+    return session, totp, recovery, webauthn
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])

@@ -43,6 +43,8 @@ from services.session.store import Store
 from services.session.store.tables import outbox, sessions, users
 from services.totp.main import create_app as create_totp
 from services.totp.settings import Settings as TotpSettings
+from services.webauthn.main import create_app as create_webauthn
+from services.webauthn.settings import Settings as WebAuthnSettings
 from shared.auth import Caller, PrivateKey
 from shared.cipher import KeyRing
 from shared.database import Change, Database, Row, Statement, Step, step
@@ -51,6 +53,7 @@ from shared.event import Event
 from shared.factor import FactorClient
 from shared.http import connect
 from shared.migrations import migrate
+from tests.webauthn.authenticator import ORIGIN
 
 RING = KeyRing(primary="k1", keys={"k1": bytes(range(32))})
 START = datetime(2026, 5, 4, 12, 0, 15, tzinfo=UTC)  # the middle of a TOTP period
@@ -58,8 +61,8 @@ PASSWORD = "correct-horse-9"
 ADA = "ada@example.org"
 HOME = "192.0.2.1"
 
-SERVICES = ("session", "totp", "recovery")
-Urls = tuple[str, str, str]
+SERVICES = ("session", "totp", "recovery", "webauthn")
+Urls = tuple[str, str, str, str]
 
 CHANGE_USER = {
     name: Statement(update(users).values({name: bindparam("value", type_=users.c[name].type)}))
@@ -116,7 +119,7 @@ class Wire(httpx.AsyncBaseTransport):
 
     def break_down(self) -> None:
         """Break every request from now on."""
-        self._cuts = [(m, "", Cut.BEFORE) for m in ("GET", "POST", "PUT", "DELETE")] * 100
+        self._cuts = [(m, "", Cut.BEFORE) for m in ("GET", "POST", "PUT", "PATCH", "DELETE")] * 100
 
     def restore(self) -> None:
         """Mend everything."""
@@ -197,7 +200,7 @@ class Mortal(Database):
 class House:
     """Everything that a test may want to look at.
 
-    `urls` are those of session's, totp's and recovery's databases; `wire` leads to totp.
+    `urls` are those of the databases of all `SERVICES`; `wire` leads to totp.
     """
 
     urls: Urls
@@ -212,10 +215,12 @@ class House:
     wire: Wire = field(init=False)
     totp: FactorClient = field(init=False)
     recovery: FactorClient = field(init=False)
+    webauthn: FactorClient = field(init=False)
 
     def __post_init__(self) -> None:
         self.wire = self.wires["totp"]
         self.totp, self.recovery = self.factors["totp"], self.factors["recovery"]
+        self.webauthn = self.factors["webauthn"]
 
     @property
     def sweeps(self) -> Sweeps:
@@ -288,6 +293,10 @@ class House:
     async def code_sets(self) -> list[str]:
         """Return the ids of the sets of codes that recovery has for the only user."""
         return await self._held(self.recovery)
+
+    async def keys(self) -> list[str]:
+        """Return the ids that webauthn has for the only user."""
+        return await self._held(self.webauthn)
 
     async def registered(self, type: str = "totp") -> list[str]:
         """Return the ids of a kind that count for the only user."""
@@ -363,16 +372,16 @@ class Visitor:
         return self.keep(await self.house.flows.logout.log_out(await self.visit()))
 
     async def show_totp(self) -> Outcome:
-        outcome = await self.house.flows.authenticators.show_totp(await self.visit())
+        outcome = await self.house.flows.totp.show(await self.visit())
         if isinstance(outcome, NotEnrolled):
             self.secret = str(outcome.display["secret"])
         return outcome
 
     async def activate(self, code: str) -> Outcome:
-        return await self.house.flows.authenticators.activate_totp(await self.visit(), code)
+        return await self.house.flows.totp.activate(await self.visit(), code)
 
     async def deactivate(self) -> Outcome:
-        return await self.house.flows.authenticators.deactivate_totp(await self.visit())
+        return await self.house.flows.totp.deactivate(await self.visit())
 
     async def show_codes(self) -> Outcome:
         return self._noted(await self.house.flows.recovery_codes.show(await self.visit()))
@@ -455,29 +464,30 @@ async def open_house(urls: Urls, *, digits: int = 6, **recovery: Any) -> AsyncIt
         migrate(url, f"services.{service}.migrations")
     clock, signer = Hands(), Signer("session")
     async with AsyncExitStack() as stack:
-        yield await _built(stack, urls, clock, signer, digits, recovery)
+        yield await _built(stack, urls, (clock, signer), digits, recovery)
 
 
 @asynccontextmanager
 async def second_replica(house: House) -> AsyncIterator[House]:
     """Build all services once more over the same databases, with connections of their own."""
     async with AsyncExitStack() as stack:
-        yield await _built(stack, house.urls, house.clock, house.signer, house.digits, {})
+        yield await _built(stack, house.urls, (house.clock, house.signer), house.digits, {})
 
 
 async def _built(
     stack: AsyncExitStack,
     urls: Urls,
-    clock: Hands,
-    signer: Signer,
+    common: tuple[Hands, Signer],
     digits: int,
     recovery: dict[str, Any],
 ) -> House:
-    url, totp_url, recovery_url = urls
+    clock, signer = common
+    url, totp_url, recovery_url, webauthn_url = urls
     db = await opened(stack, url, "session", clock)
     wires = {
         "totp": await open_totp(stack, totp_url, clock, signer, digits),
         "recovery": await open_recovery(stack, recovery_url, clock, signer, **recovery),
+        "webauthn": await open_webauthn(stack, webauthn_url, clock, signer),
     }
     factors = make_factors(stack, wires, clock, signer)
     return House(
@@ -532,6 +542,27 @@ async def open_recovery(
                 "caller_keys": signer.listed,
                 "recovery_event_key": Signer("recovery").key,
                 "broker_url": "redis://127.0.0.1:1/0",
+                **changes,
+            }
+        ),
+        clock,
+    )
+    await stack.enter_async_context(app.router.lifespan_context(app))
+    return Wire(app)
+
+
+async def open_webauthn(
+    stack: AsyncExitStack, url: str, clock: Hands, signer: Signer, **changes: Any
+) -> Wire:
+    """Return the wire to a WebAuthn service, for pages of `ORIGIN`, that is closed at the end."""
+    app = create_webauthn(
+        WebAuthnSettings(
+            **{
+                "webauthn_database_url": url,
+                "caller_keys": signer.listed,
+                "webauthn_event_key": Signer("webauthn").key,
+                "broker_url": "redis://127.0.0.1:1/0",
+                "public_url": ORIGIN,
                 **changes,
             }
         ),

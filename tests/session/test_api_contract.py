@@ -16,6 +16,7 @@ from services.session.domain.access import Access
 from services.session.main import create_app
 from services.session.settings import Settings
 from tests.session.house import ADA, PASSWORD, RING, SERVICES, House, Signer, counted
+from tests.webauthn.authenticator import Device
 
 ANONYMOUS = [{"id": "login"}, {"id": "signup"}]
 UNVERIFIED = [*ANONYMOUS, {"id": "verify_email", "is_pending": True}]
@@ -458,6 +459,49 @@ async def test_what_the_flows_cost(api: Api) -> None:
     assert (again, recovered) == ((2, 1), (3, 2))  # B
     assert session == (1, 0)  # E
     assert (begun, activated) == ((2, 1), (6, 4))  # F
+
+
+@pytest.fixture(params=["app", "browser"])
+async def with_keys(request: pytest.FixtureRequest, house: House) -> AsyncIterator[Api]:
+    """A client of a suite with security keys and passkeys."""
+    types = ("recovery_codes", "totp", "webauthn")
+    settings = settings_for(house, mfa_supported_types=types, mfa_passkey_login_enabled=True)
+    app = create_app(settings, house.clock, house.wires)
+    async with app.router.lifespan_context(app):
+        async for make in clients(app, house, request.param):
+            yield make()
+
+
+async def test_what_keys_cost(with_keys: Api) -> None:
+    """Statements and commits: C takes 8 and 4, D from an empty client 7 and 4, and calls both 2."""
+    api, device = with_keys, Device()
+    path = "account/authenticators/webauthn"
+    await api.join()
+    await api.post("auth/reauthenticate", password=PASSWORD)
+    options = (await api.get(f"{path}?passwordless")).body["data"]["creation_options"]
+    await api.post(path, credential=device.create(options))
+    await api.log_out()
+    wire = api.house.wires["webauthn"]
+    before = len(wire.requests)
+
+    login = await cost(api.post("auth/login", email=ADA, password=PASSWORD))
+    asked = await cost(api.get("auth/webauthn/authenticate"))
+    given = await cost(prove(api, "auth/webauthn/authenticate", device))
+    await api.log_out()
+    alone = await cost(prove(api, "auth/webauthn/login", device))
+    await api.log_out()
+
+    assert (login, asked) == ((2, 1), (2, 1))
+    assert (given[0] - asked[0], given[1] - asked[1]) == (4, 2)  # C: 8 and 4
+    assert alone == (7, 4)  # D
+    assert len(wire.requests) - before == 5
+
+
+async def prove(api: Api, path: str, device: Device) -> None:
+    """Have a key asked for, and give it."""
+    asked = await api.get(path)
+    answer = device.get(asked.body["data"]["request_options"])
+    assert (await api.post(path, credential=answer)).status == 200
 
 
 async def begin_enrolment(api: Api) -> None:

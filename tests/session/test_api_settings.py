@@ -60,6 +60,9 @@ def settings(**values: object) -> Settings:
         ("ACCOUNT_RATE_LIMITS", '{"login": 30}'),
         ("ACCOUNT_RATE_LIMITS", '{"login": "30/m/user"}'),
         ("ACCOUNT_RATE_LIMITS", '{"fax": "5/m"}'),
+        ("MFA_SUPPORTED_TYPES", "totp,pigeon"),
+        ("MFA_PASSKEY_LOGIN_ENABLED", "true"),  # without passkeys
+        ("WEBAUTHN_URL", "webauthn:8004"),
         ("MFA_RATE_LIMITS", "false"),
         ("MFA_RATE_LIMITS", '{"second_factor": null}'),
         ("MAIL_TEMPLATES_DIR", "/nowhere/at/all"),
@@ -224,3 +227,32 @@ def test_a_session_outlives_the_browser_unless_it_is_not_to_be_remembered(
 
     assert outside.session_cookie.age == (timedelta(days=14) if age else None)
     assert outside.csrf_cookie.age == timedelta(days=364)
+
+
+def test_who_signs_up_by_passkey_has_to_be_able_to_come_back() -> None:
+    """Without a password, and without login by passkey, there would be no way in."""
+    keys = {"mfa_supported_types": "totp,webauthn"}
+    with pytest.raises(ValidationError, match="needs MFA_PASSKEY_LOGIN_ENABLED"):
+        settings(**keys, mfa_passkey_signup_enabled=True)
+
+    both = {"mfa_passkey_login_enabled": True, "mfa_passkey_signup_enabled": True}
+    assert settings(**keys, **both).mfa_passkey_signup_enabled
+
+
+@pytest.mark.parametrize(
+    ("types", "needed"),
+    [
+        ("totp", {"totp"}),
+        ("recovery_codes,totp", {"recovery", "totp"}),
+        ("webauthn", {"webauthn"}),
+    ],
+)
+def test_only_the_factors_that_are_offered_are_called(types: str, needed: set[str]) -> None:
+    assert settings(mfa_supported_types=types).factor_urls.keys() == needed
+
+
+@pytest.mark.parametrize("enabled", [True, False])
+def test_login_by_passkey_is_offered_where_it_is_enabled(enabled: bool) -> None:
+    offered = settings(mfa_supported_types="webauthn", mfa_passkey_login_enabled=enabled)
+
+    assert ("mfa_login_webauthn" in edge_settings(offered).ways) is enabled

@@ -39,8 +39,9 @@ PASSWORD = Method(kind=MethodKind.PASSWORD, at=NOW, amr=("pwd",), email="ada@exa
 OTP = Method(kind=MethodKind.MFA, at=NOW, amr=("otp",), id="a1", type="totp")
 
 logins = st.builds(
-    lambda passed: replace(LOGIN, passed=tuple(passed)),
+    lambda passed, by_passkey: replace(LOGIN, passed=tuple(passed), by_passkey=by_passkey),
     st.lists(st.sampled_from(Stage), unique=True),
+    st.booleans(),
 )
 facts = st.builds(Facts, email_verified=st.booleans(), has_second_factor=st.booleans())
 
@@ -53,6 +54,7 @@ def test_stages_are_in_the_order_of_the_contract() -> None:
         "verify_email",
         "mfa_authenticate",
         "mfa_trust",
+        "mfa_signup_webauthn",
     ]
 
 
@@ -83,7 +85,9 @@ def test_a_login_is_complete_only_with_every_needed_stage_passed(
     """O1: whatever was passed in whatever order, nothing that is needed is left out."""
     if next_stage(login, about) is None:
         assert about.email_verified or Stage.VERIFY_EMAIL in login.passed
-        assert not about.has_second_factor or Stage.MFA_AUTHENTICATE in login.passed
+        made = Stage.MFA_SIGNUP_WEBAUTHN in login.passed
+        assert not about.has_second_factor or made or Stage.MFA_AUTHENTICATE in login.passed
+        assert made or not login.by_passkey
 
 
 @given(facts)
@@ -94,6 +98,19 @@ def test_passing_stage_after_stage_comes_to_an_end(about: Facts) -> None:
         rounds += 1
 
     assert rounds <= len(STAGES)
+
+
+def test_a_passkey_that_logs_in_alone_is_both_factors() -> None:
+    """O1: it skips the second factor and nothing else."""
+    about = Facts(email_verified=True, has_second_factor=True)
+    passkey = replace(OTP, passwordless=True)
+
+    assert next_stage(replace(LOGIN, methods=(OTP,)), about) is Stage.MFA_AUTHENTICATE
+    assert next_stage(replace(LOGIN, methods=(passkey,)), about) is None
+    unverified = replace(about, email_verified=False)
+    assert next_stage(replace(LOGIN, methods=(passkey,)), unverified) is Stage.VERIFY_EMAIL
+    asked = replace(LOGIN, methods=(passkey,), by_passkey=True)
+    assert next_stage(asked, about) is Stage.MFA_SIGNUP_WEBAUTHN
 
 
 def test_passing_a_stage_records_how_and_spends_the_code() -> None:

@@ -46,11 +46,13 @@ def ids(register: Register) -> list[str]:
 
 
 def test_there_is_one_list_of_kinds() -> None:
-    assert [(kind.type, kind.service, kind.is_real) for kind in KINDS] == [
-        ("totp", "totp", True),
-        ("recovery_codes", "recovery", False),
-    ]
-    assert set(TYPES) == {"totp", "recovery_codes"}
+    services = {kind.type: kind.service for kind in KINDS}
+
+    assert (services["totp"], services["recovery_codes"]) == ("totp", "recovery")
+    assert len(services) == len(KINDS)
+    assert tuple(services) == TYPES
+    assert [kind for kind in TYPES if not is_real(kind)] == [RECOVERY_CODES]
+    assert [service_of(kind) for kind in services] == list(services.values())
 
 
 def test_what_is_unknown_counts_as_a_second_factor() -> None:
@@ -80,6 +82,19 @@ def test_what_a_use_changes_is_merged_into_the_facts() -> None:
     assert found.last_used_at == NOW
     assert found.facts == {**CODES.facts, "unused": 9, "new": [1]}
     assert used.find("a1") == ONE
+
+
+@pytest.mark.parametrize("order", [(8, 9), (9, 8)])
+def test_of_two_uses_the_lower_number_of_what_is_left_stays(order: tuple[int, int]) -> None:
+    """R2: the earlier one may be written down last."""
+    register = Register(entries=(CODES,))
+    for unused in order:
+        told = {"unused": unused, "low": unused < 9, "confirmed": True}
+        register = register.used("c1", NOW, told)
+
+    found = register.find("c1")
+    assert found is not None
+    assert found.facts == {**CODES.facts, "unused": 8, "low": True, "confirmed": True}
 
 
 def test_facts_cannot_be_changed_by_whoever_handed_them_in() -> None:
@@ -220,17 +235,18 @@ def test_a_register_that_is_emptied_remembers_what_it_has_held() -> None:
 # Ids
 
 
-def test_an_id_follows_from_session_kind_and_serial() -> None:
+def test_an_id_follows_from_person_session_kind_and_serial() -> None:
     register = Register(serials={"totp": 1})
     made = {
-        register.next_id("s1", "totp"),
-        register.next_id("s1", RECOVERY_CODES),
-        register.next_id("s2", "totp"),
-        Register().next_id("s1", "totp"),
+        register.next_id("u1", "s1", "totp"),
+        register.next_id("u1", "s1", RECOVERY_CODES),
+        register.next_id("u1", "s2", "totp"),
+        register.next_id("u2", "s1", "totp"),
+        Register().next_id("u1", "s1", "totp"),
     }
 
-    assert len(made) == 4
-    assert register.next_id("s1", "totp") in made
+    assert len(made) == 5
+    assert register.next_id("u1", "s1", "totp") in made
     for own in made:
         assert Authenticator(id=own, type="totp", created_at=0).id == own  # the wire takes it
         assert re.fullmatch(r"[0-9a-f]{64}", own)
@@ -251,7 +267,7 @@ def test_no_id_is_ever_made_twice(changes: list[str]) -> None:
 
 def _after(register: Register, change: str) -> tuple[Register, set[str]]:
     """Return the register after a change in one and the same session, and the ids it has made."""
-    totp, codes = (register.next_id("s", kind) for kind in ("totp", RECOVERY_CODES))
+    totp, codes = (register.next_id("u", "s", kind) for kind in ("totp", RECOVERY_CODES))
     match change:
         case "empty":
             return emptied(register), set()

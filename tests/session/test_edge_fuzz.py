@@ -265,7 +265,8 @@ class Described(Client):
 
     async def call(self, method: str, path: str, *args: Any, **options: Any) -> Answer:
         answer = await super().call(method, path, *args, **options)
-        operation = self.document["paths"][f"/_allauth/{self.kind}/v1/{path}"][method.lower()]
+        plain = path.partition("?")[0]
+        operation = self.document["paths"][f"/_allauth/{self.kind}/v1/{plain}"][method.lower()]
         content = operation["responses"][str(answer.status)]["content"]
         schema = {
             **content["application/json"]["schema"],

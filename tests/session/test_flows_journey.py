@@ -142,8 +142,8 @@ async def test_nobody_enrols_with_an_unverified_address(house: House) -> None:
     assert visit.account is not None
     unverified = replace(visit, account=replace(visit.account, email_verified=False))
 
-    shown = await house.flows.authenticators.show_totp(unverified)
-    activated = await house.flows.authenticators.activate_totp(unverified, ada.otp())
+    shown = await house.flows.totp.show(unverified)
+    activated = await house.flows.totp.activate(unverified, ada.otp())
 
     assert isinstance(shown, Misfit)
     assert isinstance(activated, Refused)

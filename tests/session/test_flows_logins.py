@@ -203,6 +203,7 @@ OPEN = {
     Access.VERIFY_EMAIL: {"verify_email"},
     Access.MFA_AUTHENTICATE: {"mfa_authenticate"},
     Access.MFA_TRUST: {"mfa_trust"},
+    Access.MFA_SIGNUP_WEBAUTHN: {"mfa_signup_webauthn"},
     Access.LOGGED_IN: {"logged_in"},
 }
 
@@ -224,7 +225,12 @@ async def visits_of(house: House) -> dict[str, Visit]:
         "empty": empty,
     }
     visits = {state: await visitor.visit() for state, visitor in visitors.items()}
-    return {**visits, "mfa_trust": asked_for_trust(visits["mfa_authenticate"])}
+    waiting = visits["mfa_authenticate"]
+    return {
+        **visits,
+        "mfa_trust": asked_for_trust(waiting),
+        "mfa_signup_webauthn": owing_a_passkey(waiting),
+    }
 
 
 def asked_for_trust(visit: Visit) -> Visit:
@@ -232,6 +238,14 @@ def asked_for_trust(visit: Visit) -> Visit:
     assert visit.session is not None
     assert visit.session.login is not None
     login = pass_stage(replace(visit.session.login, asks_trust=True), Stage.MFA_AUTHENTICATE)
+    return replace(visit, session=replace(visit.session, login=login))
+
+
+def owing_a_passkey(visit: Visit) -> Visit:
+    """Return a visit as it is once a sign-up without a password has come to its last stage."""
+    assert visit.session is not None
+    assert visit.session.login is not None
+    login = pass_stage(replace(visit.session.login, by_passkey=True), Stage.MFA_AUTHENTICATE)
     return replace(visit, session=replace(visit.session, login=login))
 
 
@@ -265,9 +279,9 @@ async def test_flows_refuse_what_the_edge_should_not_have_let_through(house: Hou
             await flows.reauthenticate.by_password(visit, PASSWORD),
             await flows.reauthenticate.by_code(visit, "123456"),
             await flows.authenticators.list(visit),
-            await flows.authenticators.show_totp(visit),
-            await flows.authenticators.activate_totp(visit, "123456"),
-            await flows.authenticators.deactivate_totp(visit),
+            await flows.totp.show(visit),
+            await flows.totp.activate(visit, "123456"),
+            await flows.totp.deactivate(visit),
             await flows.trusted_browsers.list(visit),
             await flows.trusted_browsers.revoke(visit, ["b1"]),
             await flows.trusted_browsers.revoke_all(visit),

@@ -1,8 +1,9 @@
 """The register: whatever dies at whatever moment, only what is written down counts."""
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Coroutine
 from contextlib import suppress
+from typing import Any
 
 import pytest
 from sqlalchemy import select
@@ -13,6 +14,7 @@ from services.session.domain.stages import Stage
 from services.session.flows.outcomes import (
     Enrolled,
     Outcome,
+    ReauthenticationNeeded,
     Refused,
     Removed,
     Standing,
@@ -36,14 +38,15 @@ from tests.session.house import (
 )
 
 Attempt = Callable[[House, Visit, str], Awaitable[Outcome]]
+Act = Callable[[], Coroutine[Any, Any, Outcome]]
 
 
 async def activate(house: House, visit: Visit, code: str) -> Outcome:
-    return await house.flows.authenticators.activate_totp(visit, code)
+    return await house.flows.totp.activate(visit, code)
 
 
 async def deactivate(house: House, visit: Visit, _code: str) -> Outcome:
-    return await house.flows.authenticators.deactivate_totp(visit)
+    return await house.flows.totp.deactivate(visit)
 
 
 # The steps of a change are: mark the register, call the factor, write the register clean.
@@ -599,3 +602,44 @@ async def test_logins_and_changes_at_once_leave_everything_in_agreement(pg_house
 
     assert await consistent(pg_house)
     assert len(await pg_house.registered()) <= 1
+
+
+async def to_activate(house: House) -> Act:
+    ada = await house.visitor().join()
+    await ada.reauthenticate()
+    await ada.show_totp()
+    return lambda: ada.activate(ada.otp())
+
+
+async def to_deactivate(house: House) -> Act:
+    ada = await (await house.visitor().join()).protect()
+    await ada.reauthenticate()
+    return ada.deactivate
+
+
+async def to_generate(house: House) -> Act:
+    ada = await (await house.visitor().join()).protect()
+    await ada.reauthenticate()
+    return ada.generate_codes
+
+
+@pytest.mark.parametrize("prepare", [to_activate, to_deactivate, to_generate])
+async def test_a_proof_has_to_be_fresh_when_the_register_is_settled(
+    house: House, prepare: Callable[[House], Awaitable[Act]]
+) -> None:
+    """O3: a repair may take its time, and what it leaves may ask for another proof."""
+    act = await prepare(house)
+    change = Pending(intent=Intent.ADD, type="totp", id="crashed")
+    marked = house.store.mark_register(await house.account(), change, house.clock())
+    assert await house.store.write(marked) is not None
+    house.clock.turn(seconds=LIVE.total_seconds())
+    before = await house.registered(), await house.registered("recovery_codes")
+    held = house.wire.hold("DELETE", "crashed", Cut.AFTER)
+    doing = asyncio.create_task(act())
+    await held.arrived.wait()
+    house.clock.turn(minutes=6)
+    held.go_on.set()
+
+    assert isinstance(await doing, ReauthenticationNeeded)
+
+    assert (await house.registered(), await house.registered("recovery_codes")) == before

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from services.session.domain.factors import TYPES
 from services.session.domain.limits import ACCOUNT_RATES, Per, Rate
 from services.session.flows import Policy
 from tests.session.test_api_settings import settings
@@ -43,8 +44,12 @@ TABLE: dict[str, tuple[str, object, object]] = {
     ),
     "limits.mfa": (
         "mfa_rate_limits",
-        '{"second_factor": "7/h/user"}',
-        {"second_factor": (Rate(7, timedelta(hours=1), Per.USER),)},
+        '{"second_factor": "7/h/user", "webauthn_login": "3/m", "webauthn_options": null}',
+        {
+            "second_factor": (Rate(7, timedelta(hours=1), Per.USER),),
+            "webauthn_login": (Rate(3, timedelta(minutes=1), Per.IP),),
+            "webauthn_options": (),
+        },
     ),
     "authenticators": ("mfa_supported_types", "totp", ("totp",)),
     "site": ("public_url", "http://127.0.0.1:8000", "127.0.0.1"),
@@ -86,8 +91,9 @@ def test_every_setting_arrives(name: str, monkeypatch: pytest.MonkeyPatch) -> No
 
 
 def test_without_a_word_the_policy_is_the_default() -> None:
-    """But for the list of common passwords, which flows are handed."""
-    given, default = dict(leaves(settings().policy)), dict(leaves(Policy()))
+    """But for the list of common passwords, which flows are handed, and that keys are a choice."""
+    every = settings(mfa_supported_types=",".join(TYPES))
+    given, default = dict(leaves(every.policy)), dict(leaves(Policy()))
     for own in (given, default):
         own["authenticators"] = set(own["authenticators"])  # type: ignore[call-overload]
 

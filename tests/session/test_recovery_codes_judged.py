@@ -2,26 +2,29 @@
 
 import asyncio
 import json
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from typing import Any
 
 import pytest
 
 from services.session.domain.mails import MailKind
-from services.session.flows.outcomes import Codes, Refused, Standing
+from services.session.flows.outcomes import Codes, Outcome, Refused, Standing
 from tests.session.house import (
     ADA,
     Cut,
     House,
     Urls,
     Visitor,
+    counted,
     faults_of,
     kinds,
     open_house,
     second_replica,
     unavailable,
 )
+from tests.session.keys import add_key, log_in
 from tests.session.recovering import WRONG, agrees, facts, gets_in, pending, rewrite, with_codes
+from tests.webauthn.authenticator import Device
 
 EIGHT_DIGITS = 8  # of the codes of both
 
@@ -31,6 +34,7 @@ def asked(house: House) -> dict[str, int]:
     return {
         service: sum("verifications" in request for request in wire.requests)
         for service, wire in house.wires.items()
+        if service in {"totp", "recovery"}
     }
 
 
@@ -260,6 +264,144 @@ async def test_of_two_parallel_uses_of_two_codes_both_win(pg_house: House) -> No
 
 
 # A part that is away
+
+
+async def by_code(ada: Visitor) -> Outcome:
+    """Complete a login by another recovery code."""
+    return await (await pending(ada)).authenticate(ada.codes[1])
+
+
+async def by_totp(ada: Visitor) -> Outcome:
+    """Complete a login by TOTP."""
+    ada.house.clock.turn(seconds=30)
+    return await (await pending(ada)).authenticate(ada.otp())
+
+
+async def by_reauthentication(ada: Visitor) -> Outcome:
+    """Prove oneself again by another recovery code."""
+    return await ada.reauthenticate_by_code(ada.codes[1])
+
+
+@pytest.mark.parametrize("between", [by_code, by_totp, by_reauthentication])
+async def test_what_another_use_has_changed_is_not_lost(
+    house: House, between: Callable[[Visitor], Awaitable[Outcome]]
+) -> None:
+    """R2: whichever use is written down first, and nobody is asked again."""
+    ada = await with_codes(house)
+    waiting = await pending(ada)
+    held = house.wires["recovery"].hold("POST", "verifications", Cut.AFTER)
+    first = asyncio.create_task(waiting.authenticate(ada.codes[0]))
+    await held.arrived.wait()
+    assert isinstance(await between(ada), Standing)
+    before = asked(house)
+    held.go_on.set()
+
+    assert isinstance(await first, Standing)
+
+    assert asked(house) == before
+    left = (await facts(house))["unused"]
+    assert left == await unused(house) == (9 if between is by_totp else 8)
+    used = {entry.type: entry.last_used_at for entry in (await house.account()).register.entries}
+    assert used["recovery_codes"] == house.clock()
+    if between is by_totp:
+        assert used["totp"] == house.clock()
+
+
+async def test_a_reauthentication_loses_nothing_either(house: House) -> None:
+    """R2: nor is it lost."""
+    ada = await with_codes(house)
+    waiting = await pending(ada)
+    held = house.wires["recovery"].hold("POST", "verifications", Cut.AFTER)
+    first = asyncio.create_task(ada.reauthenticate_by_code(ada.codes[0]))
+    await held.arrived.wait()
+    assert isinstance(await waiting.authenticate(ada.codes[1]), Standing)
+    held.go_on.set()
+
+    assert isinstance(await first, Standing)
+
+    assert (await facts(house))["unused"] == await unused(house) == 8
+
+
+async def test_a_passkey_loses_nothing_either(house: House) -> None:
+    """R2: whoever logs in with it at that moment."""
+    device = Device()
+    ada = await with_codes(house)
+    await add_key(ada, device)
+    waiting = await pending(ada)
+    held = house.wires["webauthn"].hold("POST", "verifications", Cut.AFTER)
+    first = asyncio.create_task(log_in(ada.elsewhere(), device))
+    await held.arrived.wait()
+    assert isinstance(await waiting.authenticate(ada.codes[0]), Standing)
+    held.go_on.set()
+
+    done = await first
+
+    assert isinstance(done, Standing)
+    assert done.visit.authenticated
+    assert (await facts(house))["unused"] == await unused(house) == 9
+
+
+async def test_a_proof_does_not_count_after_a_change_however_it_is_repeated(house: House) -> None:
+    """R2, O2: uses are written upon other uses, and upon nothing else."""
+    ada = await with_codes(house)
+    waiting = await pending(ada)
+    held = house.wires["recovery"].hold("POST", "verifications", Cut.AFTER)
+    first = asyncio.create_task(waiting.authenticate(ada.codes[0]))
+    await held.arrived.wait()
+    assert isinstance(await by_code(ada), Standing)
+    assert isinstance(await ada.generate_codes(), Codes)
+    held.go_on.set()
+
+    assert not isinstance(await first, Standing)
+
+    assert (await facts(house))["unused"] == 10
+
+
+async def test_uses_at_once_are_all_counted(pg_house: House) -> None:
+    """R2: of ten codes at once all are good, and none is left."""
+    ada = await with_codes(pg_house)
+    waiting = [await pending(ada) for _ in ada.codes]
+
+    done = await asyncio.gather(
+        *(other.authenticate(code) for other, code in zip(waiting, ada.codes, strict=True))
+    )
+
+    assert all(isinstance(outcome, Standing) for outcome in done)
+    assert (await facts(pg_house))["unused"] == await unused(pg_house) == 0
+
+
+async def unused(house: House) -> object:
+    """Return how many codes recovery has left for the only user."""
+    held = await house.recovery.authenticators((await house.user()).id)
+    return held.authenticators[0].facts["unused"]
+
+
+async def test_over_the_limit_a_right_code_is_answered_as_a_wrong_one(house: House) -> None:
+    """L5: and as soon: after the same reads and writes."""
+    ada = await with_codes(house)
+    house.clock.turn(minutes=30)
+    answers = []
+    for guess in (WRONG, ada.codes[0]):
+        away = [await pending(ada) for _ in range(6)]
+        for visitor in away:
+            visitor.address = "203.0.113.9"
+        held = house.wires["recovery"].hold("POST", "verifications", Cut.AFTER)
+        late = asyncio.create_task(away[0].authenticate(guess))
+        await held.arrived.wait()
+        for visitor in away[1:]:
+            assert faults_of(await visitor.authenticate(WRONG)) == ["incorrect_code"]
+        before = counted()
+        held.go_on.set()
+        answers.append((await late, {name: n - before[name] for name, n in counted().items()}))
+        house.clock.turn(days=2)
+        house.clock.turn(seconds=30)
+        assert await gets_in(ada, ada.otp())
+
+    (wrong, wrong_cost), (right, right_cost) = answers
+    assert isinstance(wrong, Refused)
+    assert wrong.retry_after is not None
+    assert wrong == right
+    assert wrong_cost == right_cost
 
 
 async def test_while_recovery_is_away_totp_works_and_its_codes_are_no_guesses(

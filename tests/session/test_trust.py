@@ -9,8 +9,11 @@ from typing import Any
 import pytest
 from starlette.routing import Route
 
+from services.session.domain.limits import LOGIN
 from services.session.domain.mails import MailKind
+from services.session.domain.register import Intent, Pending
 from services.session.flows import PasswordHasher
+from services.session.flows.register import LIVE
 from tests.session.house import ADA, PASSWORD, Cut, House, counted
 from tests.session.test_api_contract import Answer, Api
 from tests.session.test_flows_operate import operating
@@ -238,6 +241,34 @@ async def test_over_the_limit_nobody_is_asked_whether_a_browser_is_trusted(
 
     assert refused.codes == [("too_many_login_attempts", None)]
     assert len(trusting.asked()) == asked
+
+
+async def test_over_the_limit_of_logins_nothing_is_done_for_a_right_password(
+    ada: Browser, trusting: Trusting, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """L5, K3: whatever limit it is, and whether others would be asked or a register repaired."""
+    house = trusting.house
+    await ada.come_to_be_trusted()
+    await ada.log_out()
+    change = Pending(intent=Intent.ADD, type="totp", id="crashed")
+    await house.store.write(house.store.mark_register(await house.account(), change, house.clock()))
+    house.clock.turn(seconds=LIVE.total_seconds())
+    requests = [len(wire.requests) for wire in house.wires.values()]
+    counters = house.store.limits.counters(LOGIN, ip="127.0.0.1")
+    verify = PasswordHasher.verify
+
+    async def while_others_log_in(self: PasswordHasher, password: str, hash: str | None) -> bool:
+        while await house.store.write(*house.store.count(counters, house.clock())) is not None:
+            pass
+        return await verify(self, password, hash)
+
+    monkeypatch.setattr(PasswordHasher, "verify", while_others_log_in)
+
+    right, wrong = await ada.log_in(), await trusting.browser().log_in(password="wrong")
+
+    assert right.status == wrong.status == 429
+    assert [len(wire.requests) for wire in house.wires.values()] == requests
+    assert (await house.user()).register_pending is not None
 
 
 # When trust ends

@@ -1,9 +1,11 @@
 """A maker of authenticators who vouches for them, and a FIDO who says so."""
 
 import json
+import struct
 from base64 import b64encode
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
+from hashlib import sha256
 from typing import Any
 
 import jwt
@@ -12,6 +14,12 @@ from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
+from fido2.attestation.apple import OID_APPLE
+from fido2.attestation.tpm import (
+    OID_AIK_CERTIFICATE,
+    TPM_GENERATED_VALUE,
+    TPM_ST_ATTEST_CERTIFY,
+)
 
 from services.webauthn.domain.metadata import SIGNER
 from tests.webauthn.authenticator import Credential, Json
@@ -36,17 +44,21 @@ class Authority:
         is_authority: bool = True,
         unit: str = "Authenticator Attestation",
         extensions: tuple[x509.ExtensionType, ...] = (),
+        critical: tuple[x509.ExtensionType, ...] = (),
         valid: tuple[datetime, datetime] = (FROM, UNTIL),
+        path_length: int | None = None,
+        may_sign: bool | None = None,
+        key: Key | None = None,
     ) -> None:
-        self.key = ec.generate_private_key(ec.SECP256R1())
-        self.name = x509.Name(
-            [
-                x509.NameAttribute(NameOID.COUNTRY_NAME, "AA"),
-                x509.NameAttribute(NameOID.ORGANIZATION_NAME, "Maker"),
-                x509.NameAttribute(NameOID.ORGANIZATIONAL_UNIT_NAME, unit),
-                x509.NameAttribute(NameOID.COMMON_NAME, name),
-            ]
-        )
+        self.key = key or ec.generate_private_key(ec.SECP256R1())
+        parts = {
+            NameOID.COUNTRY_NAME: "AA",
+            NameOID.ORGANIZATION_NAME: "Maker",
+            NameOID.ORGANIZATIONAL_UNIT_NAME: unit,
+            NameOID.COMMON_NAME: name,
+        }
+        named = parts.items() if name else ()  # a TPM has no name
+        self.name = x509.Name([x509.NameAttribute(oid, text) for oid, text in named])
         by = issuer or self
         builder = (
             x509.CertificateBuilder()
@@ -56,8 +68,8 @@ class Authority:
             .serial_number(x509.random_serial_number())
             .not_valid_before(valid[0])
             .not_valid_after(valid[1])
-            .add_extension(x509.BasicConstraints(is_authority, None), critical=True)
-            .add_extension(_usage(is_authority), critical=True)
+            .add_extension(x509.BasicConstraints(is_authority, path_length), critical=True)
+            .add_extension(_usage(is_authority if may_sign is None else may_sign), critical=True)
             .add_extension(
                 x509.SubjectKeyIdentifier.from_public_key(self.key.public_key()), critical=False
             )
@@ -68,6 +80,8 @@ class Authority:
         )
         for extension in extensions:
             builder = builder.add_extension(extension, critical=False)
+        for extension in critical:
+            builder = builder.add_extension(extension, critical=True)
         self.certificate = builder.sign(by.key, hashes.SHA256())
 
     @property
@@ -98,6 +112,73 @@ def batch(issuer: Authority, aaguid: bytes = AAGUID, **changes: Any) -> Authorit
     """Return the attestation key of a batch of authenticators."""
     make = x509.UnrecognizedExtension(AAGUID_EXTENSION, b"\x04\x10" + aaguid)
     return Authority("Batch 1", issuer, is_authority=False, extensions=(make,), **changes)
+
+
+def u2f(batch: Authority, *between: Authority) -> Statement:
+    """Return what signs a statement of the format `fido-u2f` (section 8.6)."""
+
+    def statement(data: bytes, client_data_hash: bytes, credential: Credential) -> Json:
+        point = credential.public()
+        public = b"\x04" + point[-2] + point[-3]
+        message = b"\0" + data[:32] + client_data_hash + credential.id + public
+        signature = batch.key.sign(message, ec.ECDSA(hashes.SHA256()))
+        chain = [batch.der, *(authority.der for authority in between)]
+        return {"x5c": chain, "sig": signature}
+
+    return statement
+
+
+def apple(root: Authority, key: Key | None = None) -> Statement:
+    """Return what makes a statement of the format `apple` (section 8.8), for the key it is of."""
+
+    def statement(data: bytes, client_data_hash: bytes, credential: Credential) -> Json:
+        nonce = b"\x30\x24\xa1\x22\x04\x20" + sha256(data + client_data_hash).digest()
+        extension = x509.UnrecognizedExtension(OID_APPLE, nonce)
+        own = credential.key if key is None else key
+        assert isinstance(own, Key)
+        leaf = Authority("Leaf", root, is_authority=False, extensions=(extension,), key=own)
+        return {"x5c": [leaf.der]}
+
+    return statement
+
+
+def tpm(root: Authority, *extensions: x509.ExtensionType) -> Statement:
+    """Return what makes a statement of the format `tpm` (section 8.3), of a TPM by this root."""
+    directory = x509.DirectoryName(
+        x509.Name([x509.NameAttribute(x509.ObjectIdentifier("2.23.133.2.1"), "id:41414141")])
+    )
+    identity = Authority(
+        "",
+        root,
+        is_authority=False,
+        extensions=(x509.ExtendedKeyUsage([OID_AIK_CERTIFICATE]), *extensions),
+        critical=(x509.SubjectAlternativeName([directory]),),
+    )
+
+    def statement(data: bytes, client_data_hash: bytes, credential: Credential) -> Json:
+        point = credential.public()
+        # TPMT_PUBLIC: an ECC key, named by SHA-256, on P-256, with nothing else said of it.
+        public = struct.pack("!HHLH", 0x23, 0x0B, 0x60472, 0)
+        public += struct.pack("!HHHH", 0x10, 0x10, 0x03, 0x10) + _sized(point[-2], point[-3])
+        name = b"\x00\x0b" + sha256(public).digest()
+        # TPMS_ATTEST: of that key, for this ceremony.
+        told = TPM_GENERATED_VALUE + TPM_ST_ATTEST_CERTIFY
+        told += _sized(b"signer", sha256(data + client_data_hash).digest())
+        told += struct.pack("!QLLBQ", 0, 0, 0, 1, 0) + _sized(name, b"name")
+        return {
+            "ver": "2.0",
+            "alg": -7,
+            "x5c": [identity.der],
+            "sig": identity.key.sign(told, ec.ECDSA(hashes.SHA256())),
+            "certInfo": told,
+            "pubArea": public,
+        }
+
+    return statement
+
+
+def _sized(*parts: bytes) -> bytes:
+    return b"".join(struct.pack("!H", len(part)) + part for part in parts)
 
 
 def fido(root: Authority, name: str = SIGNER, **changes: Any) -> Authority:

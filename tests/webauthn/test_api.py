@@ -266,7 +266,7 @@ async def test_no_refusal_says_why(client: FactorClient, purpose: Purpose) -> No
     lies = (
         Lies(origin="https://evil.example"),
         Lies(signs=b""),
-        Lies(counter=0),
+        Lies(counter=0, signs=b""),
         Lies(raw_id="!"),
         Lies(user_handle=bytes(64)),
         Lies(challenge=""),
@@ -275,6 +275,21 @@ async def test_no_refusal_says_why(client: FactorClient, purpose: Purpose) -> No
     answers = {(await asserted(client, device, purpose, lie)).model_dump_json() for lie in lies}
 
     assert answers == {Verification(accepted=False).model_dump_json()}
+
+
+@pytest.mark.parametrize("purpose", list(Purpose))
+async def test_of_a_key_that_may_be_copied_its_owner_can_be_told(
+    client: FactorClient, purpose: Purpose
+) -> None:
+    """W7.2-22: so much is said of a refusal, to a caller who has the person told."""
+    device = Device(counts=True)
+    await enrolled(client, device)
+    assert (await asserted(client, device, purpose)).accepted
+
+    copied = await asserted(client, device, purpose, Lies(counter=0))
+
+    suspect: dict[str, JsonValue] = {"user_id": "ada", "authenticator_id": "a1"}
+    assert copied == Verification(accepted=False, facts={"suspected_clone": suspect})
 
 
 async def test_what_has_changed_is_told(client: FactorClient) -> None:

@@ -149,7 +149,6 @@ async def test_what_fido_has_revoked_is_not_let_in(vouching: Vouching, db: Datab
     assert await last_reason(db) == "revoked"
     assert not await attested(vouching(compromised=frozenset({KEY.der})), KEY)
     assert await last_reason(db) == "revoked"
-    assert not await attested(vouching(all_compromised=True), KEY)
     assert await attested(vouching(compromised=frozenset({ROOT.der})), KEY)
 
 
@@ -241,8 +240,9 @@ def test_metadata_of_fido_are_read() -> None:
     assert metadata.is_revoked("1" * 8)
     assert not metadata.is_revoked(MAKE)
     assert metadata.by_aaguid["2" * 8].compromised == {KEY.der}
-    assert not metadata.by_aaguid["2" * 8].all_compromised
-    assert metadata.by_aaguid["3" * 8].all_compromised
+    assert not metadata.is_revoked("2" * 8)
+    assert metadata.is_revoked("3" * 8)
+    assert metadata.by_aaguid[MAKE].in_hardware is None
     assert "ab" * 20 in metadata.by_key_identifier
     assert metadata.names()[MAKE] == "Key 5"
     assert not metadata.is_stale(START)

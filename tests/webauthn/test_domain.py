@@ -56,6 +56,32 @@ def test_names_are_short_and_can_be_seen(name: str) -> None:
     assert all(character.isprintable() or character in naming.JOINERS for character in cleaned)
 
 
+@pytest.mark.parametrize(
+    "blank",
+    [
+        "\u3164",
+        "\u2800",
+        "\u115f",
+        "\u1160",
+        "\u034f",
+        "\ufe0f",
+        "\uffa0",
+        "\u200d",
+        "\ufe0f \u200d",
+    ],
+)
+def test_what_cannot_be_seen_is_no_name(blank: str) -> None:
+    assert naming.clean(blank) == naming.clean(f" {blank}\u200b{blank} ") == ""
+    assert "Key" in naming.clean(f"{blank}Key")
+
+
+def test_signs_that_are_part_of_emoji_stay() -> None:
+    assert naming.clean("\u2764\ufe0f \U0001f469\u200d\U0001f680") == (
+        "\u2764\ufe0f \U0001f469\u200d\U0001f680"
+    )
+    assert naming.clean("e\u034f\u0301") == "\u00e9"
+
+
 @given(st.sets(st.sampled_from([f"Passkey{n}" for n in ("", *(f" {i}" for i in range(9)))])))
 def test_a_prefilled_name_is_not_taken(taken: set[str]) -> None:
     assert naming.prefilled(None, is_passkey=True, taken=taken) not in taken

@@ -304,17 +304,48 @@ async def test_methods_are_told_in_the_words_of_rfc_8176(
     assert amr(judgement.credential, judgement.assertion) == told
 
 
-async def test_a_key_that_is_vouched_for_is_in_hardware(under: Making) -> None:
-    root, device = Authority("Root", unit="Authority"), Device(aaguid=AAGUID)
-    rules = replace(RULES, metadata=Metadata({MAKE: Entry(None, (root.der,))}))
-    flows = under(rules=rules, conveyance=Conveyance.DIRECT)
+@pytest.mark.parametrize(
+    ("protection", "synced", "told"),
+    [
+        ({"hardware", "secure_element"}, False, ["hwk"]),
+        ({"tee"}, False, ["hwk"]),
+        ({"software"}, False, ["swk"]),
+        ({"remote_handle"}, False, []),
+        (set(), False, []),
+        ({"hardware"}, True, ["swk"]),
+    ],
+)
+async def test_where_a_key_lies_is_what_fido_says_of_its_make(
+    under: Making, protection: set[str], synced: bool, told: list[str]
+) -> None:
+    """That its maker vouches for it is not enough: makers vouch for software too."""
+    root, device = Authority("Root", unit="Authority"), Device(aaguid=AAGUID, synced=synced)
+    known = Entry(None, (root.der,), key_protection=frozenset(protection))
+    flows = under(
+        rules=replace(RULES, metadata=Metadata({MAKE: known})), conveyance=Conveyance.DIRECT
+    )
     assert await enrol(flows, device, format="packed", statement=batch(root).attest())
 
     judgement = await prove(flows, device)
 
     assert judgement.credential is not None
     assert judgement.assertion is not None
-    assert amr(judgement.credential, judgement.assertion) == ["pop", "hwk", "user", "mfa"]
+    assert amr(judgement.credential, judgement.assertion) == ["pop", *told, "user", "mfa"]
+
+
+async def test_where_a_key_lies_is_not_known_of_a_make_that_is_only_claimed(under: Making) -> None:
+    known = Entry(None, (), key_protection=frozenset({"hardware"}))
+    flows, device = (
+        under(rules=replace(RULES, metadata=Metadata({MAKE: known}))),
+        Device(aaguid=AAGUID),
+    )
+    await enrol(flows, device)
+
+    judgement = await prove(flows, device)
+
+    assert judgement.credential is not None
+    assert judgement.assertion is not None
+    assert amr(judgement.credential, judgement.assertion) == ["pop", "user", "mfa"]
 
 
 async def test_events_tell_who_and_which_but_no_secret(

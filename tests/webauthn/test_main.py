@@ -157,7 +157,12 @@ def test_the_defaults_are_those_of_allauth(environment: pytest.MonkeyPatch) -> N
         ("https://id.example.com", "id.example.com", "https://id.example.com"),
         ("https://ID.example.com:443/", "id.example.com", "https://id.example.com"),
         ("https://id.example.com:8443", "id.example.com", "https://id.example.com:8443"),
-        ("http://127.0.0.1:8000", "127.0.0.1", "http://127.0.0.1:8000"),
+        # By its address this machine can have no credentials, so its name is meant.
+        ("http://127.0.0.1:8000", "localhost", "http://localhost:8000"),
+        ("http://[::1]:8000", "localhost", "http://localhost:8000"),
+        ("http://app.localhost", "app.localhost", "http://app.localhost"),
+        ("https://xn--exmple-cua.com", "xn--exmple-cua.com", "https://xn--exmple-cua.com"),
+        ("https://intranet", "intranet", "https://intranet"),
     ],
 )
 def test_who_asks_follows_from_the_public_url(
@@ -177,7 +182,8 @@ def test_everything_can_be_set(environment: pytest.MonkeyPatch, tmp_path: Path) 
         "PUBLIC_URL": "https://id.example.com",
         "WEBAUTHN_RP_ID": "example.com",
         "WEBAUTHN_RP_NAME": "Example",
-        "WEBAUTHN_ORIGINS": f"https://id.example.com,https://example.de,{app}",
+        "WEBAUTHN_ORIGINS": f"https://id.example.com,{app}",
+        "WEBAUTHN_RELATED_ORIGINS": "https://example.de",
         "WEBAUTHN_ALLOW_CROSS_ORIGIN": "true",
         "WEBAUTHN_TOP_ORIGINS": "https://partner.example",
         "MFA_WEBAUTHN_USER_VERIFICATION": "discouraged",
@@ -193,6 +199,8 @@ def test_everything_can_be_set(environment: pytest.MonkeyPatch, tmp_path: Path) 
         "WEBAUTHN_ATTESTATION": "enterprise",
         "WEBAUTHN_METADATA_PATH": str(tmp_path / "blob.jwt"),
         "WEBAUTHN_METADATA_ROOT_PATH": str(tmp_path / "root.pem"),
+        "WEBAUTHN_METADATA_GRACE": "1d",
+        "WEBAUTHN_TOLERATED_STATUSES": "USER_VERIFICATION_BYPASS",
     }.items():
         environment.setenv(name, value)
 
@@ -217,6 +225,8 @@ def test_everything_can_be_set(environment: pytest.MonkeyPatch, tmp_path: Path) 
     assert policy.refuse_counter_regression is False
     assert policy.conveyance is Conveyance.ENTERPRISE
     assert settings.webauthn_metadata_path == tmp_path / "blob.jwt"
+    assert settings.webauthn_metadata_grace == timedelta(days=1)
+    assert settings.webauthn_tolerated_statuses == {"USER_VERIFICATION_BYPASS"}
 
 
 @pytest.mark.parametrize(
@@ -228,6 +238,20 @@ def test_everything_can_be_set(environment: pytest.MonkeyPatch, tmp_path: Path) 
         ("WEBAUTHN_RP_ID", "example.com:8000", "must be a domain"),
         ("WEBAUTHN_RP_ID", "Example.com", "must be a domain"),
         ("WEBAUTHN_RP_ID", "192.0.2.1", "must be a domain"),
+        ("WEBAUTHN_RP_ID", "example.com.", "must be a domain"),
+        ("WEBAUTHN_RP_ID", "0x7f.1", "must be a domain"),
+        ("WEBAUTHN_RP_ID", "bücher.example", "punycode"),
+        ("WEBAUTHN_RP_ID", "com", "must not be a domain below which"),
+        ("WEBAUTHN_RP_ID", "co.uk", "must not be a domain below which"),
+        ("WEBAUTHN_RP_ID", "github.io", "must not be a domain below which"),
+        ("WEBAUTHN_RP_ID", "xn--p1ai", "must not be a domain below which"),
+        ("WEBAUTHN_RELATED_ORIGINS", "http://example.de", "must be origins"),
+        ("WEBAUTHN_RELATED_ORIGINS", "http://localhost:3000", "must be https pages"),
+        ("WEBAUTHN_RELATED_ORIGINS", "https://192.0.2.1", "must be https pages"),
+        ("WEBAUTHN_RELATED_ORIGINS", "https://app.localhost", "must be https pages"),
+        ("WEBAUTHN_METADATA_ROOT_PATH", "/root.pem", "without WEBAUTHN_METADATA_PATH"),
+        ("WEBAUTHN_METADATA_GRACE", "2y", "WEBAUTHN_METADATA_GRACE"),
+        ("WEBAUTHN_TOLERATED_STATUSES", "REVOKED", "must be of USER_VERIFICATION_BYPASS"),
         ("WEBAUTHN_ORIGINS", "https://example.com/", "must be origins"),
         ("WEBAUTHN_ORIGINS", "https://example.com:443", "must be origins"),
         ("WEBAUTHN_ORIGINS", "https://Example.com", "must be origins"),
@@ -263,6 +287,70 @@ def test_settings_that_cannot_work_are_refused(
     assert message in problem
 
 
+@pytest.mark.parametrize(
+    ("name", "message", "set_"),
+    [
+        ("WEBAUTHN_RP_ID", "no domain", {"PUBLIC_URL": "https://192.0.2.7"}),
+        ("WEBAUTHN_RP_ID", "no domain", {"PUBLIC_URL": "https://[2001:db8::1]"}),
+        ("WEBAUTHN_RP_ID", "no domain", {"PUBLIC_URL": "https://example.com."}),
+        ("WEBAUTHN_RP_ID", "no domain", {"PUBLIC_URL": "https://exämple.com"}),
+        ("WEBAUTHN_RP_ID", "no domain", {"PUBLIC_URL": "https://exa mple.com"}),
+        ("WEBAUTHN_RP_ID", "below which", {"PUBLIC_URL": "https://github.io"}),
+        ("WEBAUTHN_RP_ID", "localhost", {"WEBAUTHN_RP_ID": "localhost"}),
+        ("WEBAUTHN_ORIGINS", "must be https", {"PUBLIC_URL": "http://example.com"}),
+        ("WEBAUTHN_ORIGINS", "must be set", {"WEBAUTHN_RP_ID": "example.org"}),
+        ("WEBAUTHN_ORIGINS", "must be set", {"WEBAUTHN_RP_ID": "id.example.com"}),
+        ("WEBAUTHN_ORIGINS", "below it", {"WEBAUTHN_ORIGINS": "https://evil.org"}),
+        ("WEBAUTHN_ORIGINS", "below it", {"WEBAUTHN_ORIGINS": "https://notexample.com"}),
+        ("WEBAUTHN_ORIGINS", "below it", {"WEBAUTHN_ORIGINS": "http://localhost:3000"}),
+        (
+            "WEBAUTHN_RELATED_ORIGINS",
+            "other domains",
+            {"WEBAUTHN_RELATED_ORIGINS": "https://id.example.com"},
+        ),
+        (
+            "WEBAUTHN_TOP_ORIGINS",
+            "must be https",
+            {
+                "WEBAUTHN_ALLOW_CROSS_ORIGIN": "true",
+                "WEBAUTHN_TOP_ORIGINS": "http://localhost:3000",
+            },
+        ),
+        (
+            "MFA_WEBAUTHN_ALLOW_INSECURE_ORIGIN",
+            "RP ID",
+            {
+                "PUBLIC_URL": "http://localhost:8000",
+                "WEBAUTHN_RP_ID": "example.com",
+                "WEBAUTHN_ORIGINS": "https://example.com",
+                "MFA_WEBAUTHN_ALLOW_INSECURE_ORIGIN": "true",
+            },
+        ),
+    ],
+)
+def test_who_asks_is_checked_as_a_whole(
+    environment: pytest.MonkeyPatch, name: str, message: str, set_: dict[str, str]
+) -> None:
+    """What follows from other settings counts as if it had been set."""
+    for setting, value in ({"PUBLIC_URL": "https://example.com"} | set_).items():
+        environment.setenv(setting, value)
+
+    with pytest.raises(ConfigurationError) as caught:
+        load(Settings)
+
+    (problem,) = caught.value.problems
+    assert problem.startswith(name)
+    assert message in problem
+
+
+def test_an_address_of_a_machine_needs_a_domain_beside_it(environment: pytest.MonkeyPatch) -> None:
+    environment.setenv("PUBLIC_URL", "http://192.0.2.7:8000")
+    environment.setenv("WEBAUTHN_RP_ID", "example.com")
+    environment.setenv("WEBAUTHN_ORIGINS", "https://id.example.com,https://example.com")
+
+    assert load(Settings).relying_party.id == "example.com"
+
+
 def test_insecure_origins_are_for_development(environment: pytest.MonkeyPatch) -> None:
     environment.setenv("MFA_WEBAUTHN_ALLOW_INSECURE_ORIGIN", "true")
     for url in ("http://localhost:8000", "http://127.0.0.1:8000", "http://app.localhost"):
@@ -273,7 +361,7 @@ def test_insecure_origins_are_for_development(environment: pytest.MonkeyPatch) -
     with pytest.raises(ConfigurationError) as caught:
         load(Settings)
 
-    assert "only allowed where PUBLIC_URL is on this machine" in caught.value.problems[0]
+    assert "only allowed where PUBLIC_URL and the RP ID are" in caught.value.problems[0]
 
 
 @pytest.mark.parametrize("attestation", ["direct", "enterprise"])

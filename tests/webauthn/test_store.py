@@ -4,10 +4,18 @@ from sqlalchemy import select
 
 from services.webauthn.domain.policy import Use
 from services.webauthn.flows import WebAuthnFlows
-from services.webauthn.store import Place, challenges, credentials, enrolments, metadata, users
+from services.webauthn.store import (
+    CredentialStore,
+    Place,
+    challenges,
+    credentials,
+    enrolments,
+    metadata,
+    users,
+)
 from shared.database import Database, Statement
 from shared.migrations import differences, migrate
-from tests.webauthn.authenticator import Device
+from tests.webauthn.authenticator import Device, Lies
 from tests.webauthn.conftest import enrol, log_in, prove
 
 
@@ -48,6 +56,21 @@ async def test_nothing_is_left_of_a_person_who_is_forgotten(
     await flows.forget("ada")
 
     assert await count(db) == [0, 0, 0, 0]
+
+
+async def test_what_is_enrolled_while_a_person_is_forgotten_goes_too(
+    flows: WebAuthnFlows, store: CredentialStore, db: Database
+) -> None:
+    """Else nobody would see it any more, and its id would be taken for good."""
+    id_ = Lies(credential_id=b"o" * 32)
+    await store.drop_pending("eve")
+    await enrol(flows, Device(), "e1", "eve", id_)
+    await flows.begin(Place("e2", "eve", "s1"), "eve")
+
+    await store.drop_user("eve")
+
+    assert await count(db) == [0, 0, 0, 0]
+    assert await enrol(flows, Device(), "f1", "fay", id_) is not None
 
 
 async def test_challenges_do_not_pile_up(flows: WebAuthnFlows, db: Database) -> None:

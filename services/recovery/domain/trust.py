@@ -8,7 +8,7 @@ import hashlib
 import hmac
 import secrets
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from enum import StrEnum
 
@@ -22,6 +22,11 @@ class Policy:
 
     age: timedelta = timedelta(days=14)
     max_browsers: int = 10
+
+    def aged(self, browser: "Browser") -> "Browser":
+        """Return `browser` with the age as it is now, if it was longer when it was trusted."""
+        expires_at = min(browser.expires_at, browser.created_at + self.age)
+        return replace(browser, expires_at=expires_at)
 
 
 @dataclass(frozen=True)

@@ -76,7 +76,7 @@ class TrustFlows:
             now = self._clock()
             ruling = rule(
                 tokens,
-                await self._store.find(tokens),
+                await self._find(tokens),
                 user_id=user_id,
                 factor_epoch=factor_epoch,
                 now=now,
@@ -120,7 +120,7 @@ class TrustFlows:
         series = {hash_part(token.series) for token in tokens}
         return [
             Listed(browser, browser.series_hash in series)
-            for browser in await self._store.all(user_id)
+            for browser in await self._all(user_id)
             if browser.is_live(factor_epoch, now)
         ]
 
@@ -135,7 +135,7 @@ class TrustFlows:
         ended = await self._end(
             user_id, lambda b: now < b.expires_at and (ids is None or b.id in ids)
         )
-        kept = await self._store.find(tokens) if tokens else {}
+        kept = await self._find(tokens) if tokens else {}
         return Revoked(
             browser_ids=tuple(ended),
             tokens=tuple(token for token in tokens if hash_part(token.series) in kept),
@@ -146,9 +146,17 @@ class TrustFlows:
         await self._end(user_id, lambda _: True)
 
     async def sweep(self) -> None:
-        """Remove the browsers whose trust has expired."""
-        while await self._store.sweep(self._clock()):
+        """Remove the browsers whose trust has expired, or would have by the age as it is now."""
+        now = self._clock()
+        while await self._store.sweep(now, trusted_until=now - self._policy.age):
             pass
+
+    async def _find(self, tokens: Sequence[Token]) -> dict[str, Browser]:
+        found = await self._store.find(tokens)
+        return {series: self._policy.aged(browser) for series, browser in found.items()}
+
+    async def _all(self, user_id: str) -> list[Browser]:
+        return [self._policy.aged(browser) for browser in await self._store.all(user_id)]
 
     async def _carried_out(self, user_id: str, ruling: Ruling) -> Outcome | None:
         """Write what `ruling` says, or return None if it is out of date."""
@@ -165,7 +173,7 @@ class TrustFlows:
                 return await self._advanced(browser, ruling)
             case Standing.REPLAYED:
                 replayed = TrustReplayed(user_id=user_id, browser_id=browser.id)
-                ended = await self._store.end(user_id, [browser.id], replayed)
+                ended = await self._store.end(user_id, [browser.id], replayed, over=ruling.over)
                 return Outcome(ruling.kept, theft=True) if ended else None
         refused = TrustRefused(user_id=user_id, reason=ruling.standing, browser_id=browser.id)
         await self._store.refuse(user_id, ruling.over, refused)
@@ -189,7 +197,7 @@ class TrustFlows:
     async def _end(self, user_id: str, chosen: Callable[[Browser], bool]) -> list[str]:
         """Delete the chosen browsers of a person, all at once, and return which."""
         while True:
-            ended = [browser.id for browser in await self._store.all(user_id) if chosen(browser)]
+            ended = [browser.id for browser in await self._all(user_id) if chosen(browser)]
             revoked = [TrustRevoked(user_id=user_id, browser_id=each) for each in ended]
             if not ended or await self._store.end(user_id, ended, *revoked):
                 return ended

@@ -69,6 +69,7 @@ browsers = Table(
     Column("expires_at", BigInteger, nullable=False),
     Index("browsers_user", "user_id"),
     Index("browsers_expiry", "expires_at"),
+    Index("browsers_age", "created_at"),
 )
 
 outbox_tables(metadata)

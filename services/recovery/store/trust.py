@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from datetime import datetime
 
-from sqlalchemy import bindparam, delete, insert, literal_column, select, update
+from sqlalchemy import bindparam, delete, insert, literal_column, or_, select, update
 
 from services.recovery.domain.trust import Browser, Token, hash_part
 from services.recovery.store.tables import browsers
@@ -86,7 +86,12 @@ SWEEP = Statement(
     delete(browsers).where(
         browsers.c.id.in_(
             select(browsers.c.id)
-            .where(browsers.c.expires_at <= bindparam("now"))
+            .where(
+                or_(
+                    browsers.c.expires_at <= bindparam("now"),
+                    browsers.c.created_at <= bindparam("trusted_until"),
+                )
+            )
             .limit(literal_column(str(SWEPT_AT_ONCE)))
             .with_for_update(skip_locked=True)
         )
@@ -195,14 +200,26 @@ class BrowserStore:
         """Record `events`, and delete the browsers of the user that are `over`."""
         await self._db.apply(Change(*_endings(user_id, over)), *events)
 
-    async def end(self, user_id: str, ids: Sequence[str], *events: Event) -> bool:
-        """Delete browsers of the user. False, and nothing is recorded, unless all were there."""
-        ended = [step(END, id=each, user_id=user_id) for each in sorted(ids)]
+    async def end(
+        self, user_id: str, ids: Sequence[str], *events: Event, over: Sequence[str] = ()
+    ) -> bool:
+        """Delete browsers of the user. False, and nothing is recorded, unless all were there.
+
+        Others that are `over` go along.
+        """
+        ended = [
+            (step if each in ids else also)(END, id=each, user_id=user_id)
+            for each in sorted({*ids, *over})
+        ]
         return await self._db.apply(Change(*ended), *events) is not None
 
-    async def sweep(self, now: datetime) -> bool:
-        """Delete up to 500 browsers whose trust has expired. False if there were none."""
-        return await self._db.apply(step(SWEEP, now=to_micros(now))) is not None
+    async def sweep(self, now: datetime, *, trusted_until: datetime) -> bool:
+        """Delete up to 500 browsers that have expired, or are trusted since `trusted_until`.
+
+        Or longer. False if there were none.
+        """
+        swept = step(SWEEP, now=to_micros(now), trusted_until=to_micros(trusted_until))
+        return await self._db.apply(swept) is not None
 
     def _sealed(self, secret: str, id: str, user_id: str) -> bytes:
         return self._cipher.seal(secret.encode(), bound_to=_place(id, user_id))

@@ -40,19 +40,19 @@ async def change_password(call: Call) -> Outcome:
 )
 async def show_totp(call: Call) -> Outcome:
     """Show the TOTP authenticator, or a new secret to make one with (404)."""
-    return await call.flows.authenticators.show_totp(call.visit)
+    return await call.flows.totp.show(call.visit)
 
 
 @totp_routes.post(TOTP, access=Access.LOGGED_IN, takes=(CODE,), answers={200: schemas.Activated})
 async def activate_totp(call: Call) -> Outcome:
     """Activate TOTP by a code made from the secret that was shown last."""
-    return await call.flows.authenticators.activate_totp(call.visit, call.form()["code"])
+    return await call.flows.totp.activate(call.visit, call.form()["code"])
 
 
 @totp_routes.delete(TOTP, access=Access.LOGGED_IN, answers={200: schemas.Done})
 async def deactivate_totp(call: Call) -> Outcome:
     """Deactivate TOTP."""
-    return await call.flows.authenticators.deactivate_totp(call.visit)
+    return await call.flows.totp.deactivate(call.visit)
 
 
 @recovery_codes_routes.get(

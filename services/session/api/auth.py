@@ -1,15 +1,30 @@
 """`auth/…`: signing up, logging in stage by stage, reauthenticating, logging out."""
 
+from services.session import schemas
 from services.session.api.edge import Call, Routes, sound
-from services.session.api.fields import CODE, EMAIL, KEY, PASSWORD, read_flag
+from services.session.api.fields import CODE, EMAIL, KEY, PASSWORD, read_flag, read_object
+from services.session.api.openapi import STANDING
 from services.session.domain.access import Access
 from services.session.domain.sessions import Client
 from services.session.flows.outcomes import Outcome, Standing
 
 TRUST = {"type": "object", "properties": {"trust": {"type": "boolean"}}}
+KEYS_ANSWER = {
+    "type": "object",
+    "properties": {
+        "credential": {
+            "type": "object",
+            "description": "What `toJSON()` makes of the browser's credential: "
+            "AuthenticationResponseJSON of WebAuthn.",
+        }
+    },
+    "required": ["credential"],
+}
 
 routes = Routes()
 trust_routes = Routes([Client.BROWSER])
+webauthn_routes = Routes()
+passkey_routes = Routes()
 
 
 @routes.get("/auth/session", access=Access.ANYONE)
@@ -50,6 +65,58 @@ async def verify_email(call: Call) -> Outcome:
 async def authenticate(call: Call) -> Outcome:
     """Give the second factor that the login waits for."""
     return await call.flows.authenticate.authenticate(call.visit, call.form()["code"])
+
+
+@webauthn_routes.get(
+    "/auth/webauthn/authenticate",
+    access=Access.MFA_AUTHENTICATE,
+    answers={200: schemas.KeyAsked},
+)
+async def ask_for_key(call: Call) -> Outcome:
+    """Ask for a key of the person, as the second factor that the login waits for."""
+    return await call.flows.authenticate.ask_for_key(call.visit)
+
+
+@webauthn_routes.post(
+    "/auth/webauthn/authenticate", access=Access.MFA_AUTHENTICATE, body=KEYS_ANSWER
+)
+async def authenticate_by_key(call: Call) -> Outcome:
+    """Give the second factor that the login waits for, by a key."""
+    answer = sound(read_object("credential", call.members))
+    return await call.flows.authenticate.authenticate_by_key(call.visit, answer)
+
+
+@webauthn_routes.get(
+    "/auth/webauthn/reauthenticate", access=Access.LOGGED_IN, answers={200: schemas.KeyAsked}
+)
+async def ask_for_key_again(call: Call) -> Outcome:
+    """Ask for a key of who is logged in."""
+    return await call.flows.reauthenticate.ask_for_key(call.visit)
+
+
+@webauthn_routes.post("/auth/webauthn/reauthenticate", access=Access.LOGGED_IN, body=KEYS_ANSWER)
+async def reauthenticate_by_key(call: Call) -> Outcome:
+    """Prove oneself again, by a key."""
+    answer = sound(read_object("credential", call.members))
+    return await call.flows.reauthenticate.by_key(call.visit, answer)
+
+
+@passkey_routes.get("/auth/webauthn/login", access=Access.ANYONE, answers={200: schemas.KeyAsked})
+async def ask_for_passkey(call: Call) -> Outcome:
+    """Ask for any passkey, to log in with. A client without a session gets one."""
+    return await call.flows.passkeys.ask(call.visit)
+
+
+@passkey_routes.post(
+    "/auth/webauthn/login",
+    access=Access.LOGGED_OUT,
+    body=KEYS_ANSWER,
+    answers={**STANDING, 400: schemas.PasskeyRefused},
+)
+async def log_in_by_passkey(call: Call) -> Outcome:
+    """Log in with a passkey alone."""
+    answer = sound(read_object("credential", call.members))
+    return await call.flows.passkeys.log_in(call.visit, answer)
 
 
 @trust_routes.post("/auth/2fa/trust", access=Access.MFA_TRUST, body=TRUST)

@@ -14,6 +14,7 @@ class Configured:
 
     login_methods: list[str]
     supported_types: list[str]
+    passkey_login_enabled: bool
     track_activity: bool
 
 
@@ -31,7 +32,7 @@ def routes_for(configured: Configured) -> Routes:
         },
         "mfa": {
             "supported_types": configured.supported_types,
-            "passkey_login_enabled": False,
+            "passkey_login_enabled": configured.passkey_login_enabled,
         },
         "usersessions": {"track_activity": configured.track_activity},
     }

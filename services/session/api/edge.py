@@ -25,12 +25,19 @@ from services.session.api.cors import Cors
 from services.session.api.envelope import Shown
 from services.session.api.headers import SecurityHeaders, TransportSecurity
 from services.session.api.hosts import AllowedHosts
-from services.session.api.openapi import STANDING, Answers, Body, describe
+from services.session.api.openapi import (
+    STANDING,
+    Answers,
+    Body,
+    Switches,
+    describe,
+)
 from services.session.domain.access import Access
 from services.session.domain.faults import Fault
 from services.session.domain.sessions import Client
 from services.session.flows import Flows
 from services.session.flows.outcomes import (
+    Asked,
     Gone,
     LoginNeeded,
     Outcome,
@@ -56,7 +63,8 @@ class EdgeSettings:
 
     `trusted_origins` are origins of pages besides that of `public_url`, and `cors_origins` those
     that may read answers from elsewhere; `csrf_header` is a header's name, in lower case;
-    without a `trust_cookie` no browser is trusted;
+    without a `trust_cookie` no browser is trusted; `ways` are the flows by which anybody may log
+    in;
     `client_ip_header` and `trusted_proxy_count` as in `client_address`; `transport` is said only
     where people come by HTTPS.
     """
@@ -70,6 +78,7 @@ class EdgeSettings:
     csrf_cookie: Cookie
     trust_cookie: Cookie | None = None
     csrf_header: str = "x-csrftoken"
+    ways: tuple[str, ...] = envelope.WAYS
     trusted_proxy_count: int = 0
     client_ip_header: str | None = None
     transport: TransportSecurity = field(default_factory=TransportSecurity)
@@ -103,12 +112,16 @@ def sound(value: T | Fault) -> T:
 
 @dataclass(frozen=True, kw_only=True)
 class Call:
-    """One request, as a route gets it: recognised, admitted and read."""
+    """One request, as a route gets it: recognised, admitted and read.
+
+    `asked` are the names in the query, whatever their values.
+    """
 
     flows: Flows
     visit: Visit
     members: Mapping[str, object] = field(repr=False)
     takes: tuple[fields.Text, ...]
+    asked: frozenset[str] = frozenset()
 
     def form(self) -> dict[str, str]:
         """Return the members that the route takes, by name. Raises Invalid with every fault."""
@@ -130,7 +143,8 @@ class Route:
     """An endpoint: what it is called by, who may call it, and the members that it takes.
 
     `answers` are the bodies that its flow can lead to, for the API's description; so is `body`,
-    the schema of the members of a route that reads them by itself.
+    the schema of the members of a route that reads them by itself, and so are `switches`, names
+    in the query.
     """
 
     method: str
@@ -140,6 +154,7 @@ class Route:
     answers: Answers
     handler: Handler
     body: Body | None = None
+    switches: Switches | None = None
     clients: frozenset[Client] = frozenset(Client)
 
     @property
@@ -160,10 +175,15 @@ class Routes:
         self._clients = frozenset(clients)
 
     def get(
-        self, path: str, *, access: Access, answers: Answers = STANDING
+        self,
+        path: str,
+        *,
+        access: Access,
+        answers: Answers = STANDING,
+        switches: Switches | None = None,
     ) -> Callable[[Handler], Handler]:
         """Answer GET at `path`."""
-        return self._add("GET", path, access, (), answers)
+        return self._add("GET", path, access, (), answers, switches=switches)
 
     def post(
         self,
@@ -176,6 +196,18 @@ class Routes:
     ) -> Callable[[Handler], Handler]:
         """Answer POST at `path`."""
         return self._add("POST", path, access, takes, answers, body=body)
+
+    def put(
+        self,
+        path: str,
+        *,
+        access: Access,
+        takes: tuple[fields.Text, ...] = (),
+        answers: Answers = STANDING,
+        body: Body | None = None,
+    ) -> Callable[[Handler], Handler]:
+        """Answer PUT at `path`."""
+        return self._add("PUT", path, access, takes, answers, body=body)
 
     def delete(
         self,
@@ -197,6 +229,7 @@ class Routes:
         answers: Answers,
         *,
         body: Body | None = None,
+        switches: Switches | None = None,
     ) -> Callable[[Handler], Handler]:
         def add(handler: Handler) -> Handler:
             self.all.append(
@@ -208,6 +241,7 @@ class Routes:
                     answers=answers,
                     handler=handler,
                     body=body,
+                    switches=switches,
                     clients=self._clients,
                 )
             )
@@ -236,6 +270,7 @@ def mount(app: FastAPI, resources: Iterable[Routes], flows: Flows, settings: Edg
                     access=route.access,
                     takes=route.takes,
                     body=route.body,
+                    switches=route.switches,
                     answers=route.answers,
                     csrf_header=settings.csrf_header,
                 ),
@@ -271,8 +306,8 @@ class AppEdge:
             _, outcome = await self.serve(request, route, request.headers.get(TOKEN_HEADER))
         except (Mistake, Invalid) as error:
             return self.failed(request, error)
-        token = outcome.token if isinstance(outcome, Standing) else None
-        return envelope.render(outcome, token=token)
+        token = outcome.token if isinstance(outcome, Standing | Asked) else None
+        return envelope.render(outcome, token=token, ways=self._settings.ways)
 
     async def serve(
         self, request: Request, route: Route, token: str | None
@@ -300,6 +335,7 @@ class AppEdge:
             visit=visit,
             members=await _members(request),
             takes=route.takes,
+            asked=frozenset(request.query_params),
         )
         return visit, await route.handler(call)
 
@@ -315,7 +351,7 @@ class AppEdge:
         if isinstance(error, Invalid):
             return envelope.refused(error.faults)
         if isinstance(error, Gone):
-            return envelope.gone()
+            return envelope.gone(self._settings.ways)
         return envelope.shape(request.scope, describe_error(error))
 
 
@@ -343,7 +379,7 @@ class BrowserEdge(AppEdge):
             response = self.failed(request, error)
             self._keep_csrf(response, kept)
             return response
-        response = envelope.render(outcome, token=None)
+        response = envelope.render(outcome, token=None, ways=settings.ways)
         if isinstance(outcome, Standing | TrustedBrowsers):
             self._keep_trust(response, outcome.trust_tokens)
         if isinstance(outcome, Standing) and outcome.token is not None:
@@ -351,6 +387,10 @@ class BrowserEdge(AppEdge):
             # A token that was planted before the login must not be good after it.
             settings.csrf_cookie.set(response, new_csrf_token())
             response.headers["Vary"] = "Cookie"
+            return response
+        if isinstance(outcome, Asked) and outcome.token is not None:
+            settings.session_cookie.set(response, outcome.token)
+            self._keep_csrf(response, kept)
             return response
         standing = outcome.visit if isinstance(outcome, Standing | LoginNeeded) else visit
         if token is not None and standing.session is None:

@@ -1,7 +1,7 @@
 """The shape of every public answer: `status`, and `data`, `meta` or `errors` where they apply."""
 
 import json
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from math import ceil
@@ -10,13 +10,15 @@ from typing import TypeVar
 from starlette.responses import Response
 from starlette.types import Scope
 
-from services.session.domain.factors import RECOVERY_CODES
+from services.session.domain.factors import RECOVERY_CODES, WEBAUTHN
 from services.session.domain.faults import Fault
 from services.session.domain.methods import Method, MethodKind
 from services.session.domain.register import Entry
+from services.session.domain.signals import Signal
 from services.session.domain.stages import Stage
 from services.session.flows.outcomes import (
     Absent,
+    Asked,
     Authenticators,
     Codes,
     Enrolled,
@@ -41,12 +43,16 @@ from shared.trust import Browser
 T = TypeVar("T")
 
 HEADERS = {"Cache-Control": "no-store"}
+WAYS = ("login", "signup")
+"""The flows by which anybody may log in, where nothing else is configured."""
 MESSAGES = {
     "body_too_large": "The request is too large.",
     "null_characters_not_allowed": "Null characters are not allowed.",
 }
 """What people are told for the code of a request that cannot be read, if it can be told apart."""
 
+OF_KEYS = ("is_passwordless", "provider", "aaguid", "transports", "backup_eligible", "backed_up")
+"""What is told of a security key or passkey, of what its factor says."""
 
 Factors = (
     Authenticators | Enrolled | NotEnrolled | Codes | Absent | Sessions | TrustedBrowsers | Removed
@@ -94,14 +100,21 @@ def refused(faults: Sequence[Fault]) -> Response:
     return envelope(400, faults=faults)
 
 
-def render(outcome: Outcome | Shown, *, token: str | None) -> Response:
-    """Return what a flow came to. `token`, if not None, is shown as the new session token."""
-    shown = {} if token is None else {"session_token": token}
+def render(outcome: Outcome | Shown, *, token: str | None, ways: Sequence[str] = WAYS) -> Response:
+    """Return what a flow came to. `token`, if not None, is shown as the new session token.
+
+    `ways` are the flows by which anybody may log in.
+    """
+    shown: dict[str, object] = {} if token is None else {"session_token": token}
     match outcome:
-        case Standing(visit=visit) | LoginNeeded(visit=visit):
-            return _standing(visit, shown)
+        case Standing(visit=visit, signal=signal):
+            return _standing(visit, shown | _signal(signal), ways)
+        case LoginNeeded(visit=visit):
+            return _standing(visit, shown, ways)
         case StageNeeded(visit=visit):
-            return _nobody(401, visit)
+            return _nobody(401, ways, visit)
+        case Asked(display=display):
+            return envelope(200, data=display, meta=shown or None)
         case ReauthenticationNeeded(visit=visit, methods=methods):
             data = {**_person(visit), "flows": reauthentication_flows(visit, methods)}
             return envelope(401, data=data, meta={"is_authenticated": True})
@@ -109,9 +122,9 @@ def render(outcome: Outcome | Shown, *, token: str | None) -> Response:
             return _without_visit(outcome)
 
 
-def gone() -> Response:
+def gone(ways: Sequence[str] = WAYS) -> Response:
     """Return 410: the session is not there, or not any more."""
-    return _nobody(410)
+    return _nobody(410, ways)
 
 
 def shape(_scope: Scope, problem: Problem) -> Response:
@@ -123,9 +136,9 @@ def shape(_scope: Scope, problem: Problem) -> Response:
     return refused([Fault(code=code, message=message, param=problem.field)])
 
 
-def login_flows(visit: Visit | None) -> list[dict[str, object]]:
+def login_flows(visit: Visit | None, ways: Sequence[str] = WAYS) -> list[dict[str, object]]:
     """Return how one may log in, and last the step that a login of this visit waits for."""
-    flows: list[dict[str, object]] = [{"id": "login"}, {"id": "signup"}]
+    flows: list[dict[str, object]] = [{"id": way} for way in ways]
     if visit is not None and visit.pending is not None:
         pending: dict[str, object] = {"id": visit.pending.value, "is_pending": True}
         if visit.pending is Stage.MFA_AUTHENTICATE:
@@ -149,8 +162,9 @@ def reauthentication_flows(
 
 def _without_visit(outcome: Refused | Misfit | Throttled | Factors | Shown) -> Response:
     match outcome:
-        case Refused(faults=faults, retry_after=retry_after):
-            return envelope(400, faults=faults, headers=_retry(retry_after))
+        case Refused(faults=faults, retry_after=retry_after, signal=signal):
+            meta = _signal(signal) or None
+            return envelope(400, meta=meta, faults=faults, headers=_retry(retry_after))
         case Misfit(faults=faults):
             return envelope(409, faults=faults)
         case Throttled(retry_after=retry_after):
@@ -163,11 +177,12 @@ def _without_visit(outcome: Refused | Misfit | Throttled | Factors | Shown) -> R
 
 def _factors(outcome: Factors) -> Response:
     match outcome:
-        case Authenticators(entries=entries):
-            return envelope(200, data=[_authenticator(entry) for entry in entries])
-        case Enrolled(entry=entry, codes_generated=generated):
-            meta = None if generated is None else {"recovery_codes_generated": generated}
-            return envelope(200, data=_authenticator(entry), meta=meta)
+        case Authenticators(entries=entries, signal=signal):
+            data = [_authenticator(entry) for entry in entries]
+            return envelope(200, data=data, meta=_signal(signal) or None)
+        case Enrolled(entry=entry, codes_generated=generated, signal=signal):
+            made = {} if generated is None else {"recovery_codes_generated": generated}
+            return envelope(200, data=_authenticator(entry), meta=(made | _signal(signal)) or None)
         case NotEnrolled(display=display):
             return envelope(404, meta=display)
         case Codes() | Absent():
@@ -176,8 +191,8 @@ def _factors(outcome: Factors) -> Response:
             return envelope(200, data=[_session(session, tracked=tracked) for session in listed])
         case TrustedBrowsers(browsers=browsers):
             return envelope(200, data=[_browser(browser) for browser in browsers])
-        case Removed():
-            return envelope(200)
+        case Removed(signal=signal):
+            return envelope(200, meta=_signal(signal) or None)
 
 
 def _codes(outcome: Codes | Absent) -> Response:
@@ -191,15 +206,19 @@ def _codes(outcome: Codes | Absent) -> Response:
             return bare(404)
 
 
-def _standing(visit: Visit, shown: Mapping[str, object]) -> Response:
+def _signal(signal: Signal | None) -> dict[str, object]:
+    return {} if signal is None else {"signal": signal}
+
+
+def _standing(visit: Visit, shown: Mapping[str, object], ways: Sequence[str]) -> Response:
     if visit.authenticated:
         return envelope(200, data=_person(visit), meta={"is_authenticated": True, **shown})
-    flows = login_flows(visit)
+    flows = login_flows(visit, ways)
     return envelope(401, data={"flows": flows}, meta={"is_authenticated": False, **shown})
 
 
-def _nobody(status: int, visit: Visit | None = None) -> Response:
-    flows = login_flows(visit)
+def _nobody(status: int, ways: Sequence[str], visit: Visit | None = None) -> Response:
+    flows = login_flows(visit, ways)
     return envelope(status, data={"flows": flows}, meta={"is_authenticated": None})
 
 
@@ -219,9 +238,8 @@ def _method(method: Method) -> dict[str, object]:
     record: dict[str, object] = {"method": method.kind.value, "at": method.at.timestamp()}
     facts = {"email": method.email, "id": method.id, "type": method.type}
     record |= {name: value for name, value in facts.items() if value is not None}
-    if method.reauthenticated:
-        record["reauthenticated"] = True
-    return record
+    flags = {"reauthenticated": method.reauthenticated, "passwordless": method.passwordless}
+    return record | {name: True for name, said in flags.items() if said}
 
 
 def _authenticator(entry: Entry) -> dict[str, object]:
@@ -231,17 +249,36 @@ def _authenticator(entry: Entry) -> dict[str, object]:
         "created_at": entry.created_at.timestamp(),
         "last_used_at": None if used is None else used.timestamp(),
     }
-    return shown | _counts(entry.facts) if entry.type == RECOVERY_CODES else shown
+    return shown | DETAILS.get(entry.type, _nothing)(entry)
 
 
-def _counts(facts: Mapping[str, object]) -> dict[str, object]:
+def _nothing(_entry: Entry) -> dict[str, object]:
+    return {}
+
+
+def _key(entry: Entry) -> dict[str, object]:
+    """Return what a key is called, and what it is as far as that is known."""
+    known = {fact: entry.facts.get(fact) for fact in OF_KEYS}
+    told = {fact: value for fact, value in known.items() if value is not None}
+    return {"id": entry.id, "name": entry.facts.get("name", ""), **told}
+
+
+def _counts(entry: Entry) -> dict[str, object]:
     """Return how it is with recovery codes; that they wait to be confirmed only if they do."""
+    facts = entry.facts
     counts = {
         "total_code_count": facts.get("total", 0),
         "unused_code_count": facts.get("unused", 0),
         "recovery_codes_low": facts.get("low") is True,
     }
     return counts | ({"is_confirmed": False} if facts.get("confirmed") is False else {})
+
+
+DETAILS: Mapping[str, Callable[[Entry], dict[str, object]]] = {
+    RECOVERY_CODES: _counts,
+    WEBAUTHN: _key,
+}
+"""What is shown of an authenticator besides its times, by its kind."""
 
 
 def _session(session: Listed, *, tracked: bool) -> dict[str, object]:

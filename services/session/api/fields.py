@@ -4,8 +4,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import ClassVar
 
+from pydantic import JsonValue
+
 from services.session.domain.addresses import parse_address
-from services.session.domain.faults import Fault, invalid_email, required
+from services.session.domain.faults import Fault, incorrect_code, invalid_email, required
 
 MAX_EMAIL = 320  # characters: 64 before the @, 255 after it (RFC 5321 section 4.5.3.1)
 MAX_PASSWORD = 4096
@@ -90,6 +92,19 @@ def read_ids(name: str, members: Mapping[str, object]) -> list[str] | Fault:
     if len(ids) < len(value):
         return Fault(code="invalid_pk_value", message="Enter a list of ids.", param=name)
     return list(dict.fromkeys(ids))
+
+
+def read_object(name: str, members: Mapping[str, object]) -> dict[str, JsonValue] | Fault:
+    """Return the object that a member holds, such as what a browser makes of a credential.
+
+    What is no object is refused as what is wrong within it is; a text, as JSON written twice.
+    """
+    value = members.get(name)
+    if value is None or value in ("", [], {}):
+        return required(name)
+    if isinstance(value, str):
+        return Fault(code="invalid", message="Enter a valid JSON.", param=name)
+    return value if isinstance(value, dict) else incorrect_code(name)
 
 
 def read_flag(name: str, members: Mapping[str, object]) -> bool | Fault:

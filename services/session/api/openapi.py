@@ -12,6 +12,7 @@ from services.session.domain.sessions import Client
 
 Answers = Mapping[int, type[BaseModel]]
 Body = Mapping[str, object]
+Switches = Mapping[str, str]
 
 STANDING: Answers = {200: schemas.LoggedIn, 401: schemas.LoginNeeded}
 """What most endpoints answer: how the session stands after the request."""
@@ -26,15 +27,19 @@ def describe(
     access: Access,
     takes: Sequence[Text],
     body: Body | None,
+    switches: Switches | None,
     answers: Answers,
     csrf_header: str,
 ) -> dict[str, Any]:
-    """Return the arguments of `add_api_route` that describe one endpoint for one client."""
+    """Return the arguments of `add_api_route` that describe one endpoint for one client.
+
+    `switches` are names in the query that need no value, with what they do.
+    """
     writes = method != "GET"
     known = dict(answers)
     known[503] = schemas.Away
     if writes:
-        known[400] = schemas.Errors
+        known.setdefault(400, schemas.Errors)
         known[429] = schemas.TooMany
         known.setdefault(409, schemas.Conflicts)
     if access is not Access.ANYONE:
@@ -43,7 +48,12 @@ def describe(
         known[410] = schemas.Gone
     elif writes:
         known[403] = schemas.Forbidden
-    extra: dict[str, Any] = {"parameters": _parameters(client, writes, csrf_header)}
+    extra: dict[str, Any] = {
+        "parameters": [
+            *_parameters(client, writes, csrf_header),
+            *(_switch(name, description) for name, description in (switches or {}).items()),
+        ]
+    }
     if writes:
         extra["requestBody"] = _body(takes) if body is None else _content(body, required=True)
     return {
@@ -70,6 +80,17 @@ def _header(name: str, description: str, required: bool) -> dict[str, Any]:
         "in": "header",
         "required": required,
         "description": description,
+        "schema": {"type": "string"},
+    }
+
+
+def _switch(name: str, description: str) -> dict[str, Any]:
+    return {
+        "name": name,
+        "in": "query",
+        "required": False,
+        "description": description,
+        "allowEmptyValue": True,
         "schema": {"type": "string"},
     }
 

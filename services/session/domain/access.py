@@ -13,6 +13,7 @@ class Access(StrEnum):
     VERIFY_EMAIL = "verify_email"
     MFA_AUTHENTICATE = "mfa_authenticate"
     MFA_TRUST = "mfa_trust"
+    MFA_SIGNUP_WEBAUTHN = "mfa_signup_webauthn"
     LOGGED_IN = "logged_in"
 
     @property
@@ -25,6 +26,7 @@ STAGE_OF = {
     Access.VERIFY_EMAIL: Stage.VERIFY_EMAIL,
     Access.MFA_AUTHENTICATE: Stage.MFA_AUTHENTICATE,
     Access.MFA_TRUST: Stage.MFA_TRUST,
+    Access.MFA_SIGNUP_WEBAUTHN: Stage.MFA_SIGNUP_WEBAUTHN,
 }
 
 

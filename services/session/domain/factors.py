@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 TOTP = "totp"
 RECOVERY_CODES = "recovery_codes"
+WEBAUTHN = "webauthn"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -12,16 +13,22 @@ class Kind:
 
     `service` is the factor that keeps and judges those of it. What is not `is_real` is of use only
     beside something that is: alone it makes no second factor, and goes with the last that does.
+    Where it `takes_code`, people type something that is sent to it; all else is a ceremony. Where
+    it `is_waited_for`, what was half done is undone there before anybody logs in; all else is left
+    to the sweep, so that no login by another kind needs it.
     """
 
     type: str
     service: str
     is_real: bool = True
+    takes_code: bool = True
+    is_waited_for: bool = True
 
 
 KINDS = (
     Kind(type=TOTP, service="totp"),
-    Kind(type=RECOVERY_CODES, service="recovery", is_real=False),
+    Kind(type=RECOVERY_CODES, service="recovery", is_real=False, is_waited_for=False),
+    Kind(type=WEBAUTHN, service="webauthn", takes_code=False, is_waited_for=False),
 )
 """In the order in which they are asked about a code that may be one of several kinds."""
 
@@ -33,6 +40,21 @@ def is_real(type: str) -> bool:
     """Tell whether authenticators of a kind make a second factor. Of what is unknown, they do."""
     kind = _BY_TYPE.get(type)
     return kind is None or kind.is_real
+
+
+def takes_code(type: str) -> bool:
+    """Tell whether codes are sent to the factor of a kind. To that of what is unknown, they are."""
+    kind = _BY_TYPE.get(type)
+    return kind is None or kind.takes_code
+
+
+def is_waited_for(type: str) -> bool:
+    """Tell whether a login waits until a half-made change is undone. Of what is unknown, it does.
+
+    Nothing counts for being held by a factor: only the register says what does.
+    """
+    kind = _BY_TYPE.get(type)
+    return kind is None or kind.is_waited_for
 
 
 def service_of(type: str) -> str:

@@ -29,7 +29,7 @@ def incorrect_code(param: str = "code") -> Fault:
     return Fault(code="incorrect_code", message="Incorrect code.", param=param)
 
 
-def not_a_choice(param: str, value: str) -> Fault:
+def not_a_choice(param: str, value: str = "That choice") -> Fault:
     """What was named is not there, or not this person's to name."""
     shown = value if len(value) <= MAX_SHOWN else f"{value[:MAX_SHOWN]}…"
     message = f"Select a valid choice. {shown} is not one of the available choices."
@@ -54,6 +54,9 @@ TOO_MANY_ATTEMPTS = Fault(
 )
 
 
+INCORRECT_CREDENTIAL = Fault(code="incorrect_code", message="Incorrect code.")
+
+
 def rate_limited(param: str = "code") -> Fault:
     """Too many codes were tried; this one has not been judged."""
     message = "Be patient, you are sending too many requests."
@@ -70,6 +73,10 @@ CANNOT_GENERATE_CODES = Fault(
     message=(
         "You cannot generate recovery codes without having two-factor authentication enabled."
     ),
+)
+TOO_MANY_KEYS = Fault(
+    code="too_many_authenticators",
+    message="You have too many security keys and passkeys. Remove one of them first.",
 )
 UNVERIFIED_EMAIL = Fault(
     code="unverified_email",

@@ -94,6 +94,8 @@ CONFIRM_EMAIL = "confirm_email"
 CHANGE_PASSWORD = "change_password"  # noqa: S105
 REAUTHENTICATE = "reauthenticate"
 SECOND_FACTOR = "second_factor"
+WEBAUTHN_LOGIN = "webauthn_login"
+WEBAUTHN_OPTIONS = "webauthn_options"
 
 ACCOUNT_RATES: Mapping[str, str] = {
     LOGIN: "30/m/ip",
@@ -117,7 +119,11 @@ ABSENT = frozenset(
 )
 """What allauth has a rate for, and there is nothing of here."""
 
-MFA_RATES: Mapping[str, str] = {SECOND_FACTOR: "5/5m/user"}
+MFA_RATES: Mapping[str, str] = {
+    SECOND_FACTOR: "5/5m/user",
+    WEBAUTHN_LOGIN: "10/m/ip",
+    WEBAUTHN_OPTIONS: "100/m/ip",
+}
 
 PERS = {
     LOGIN: {Per.IP},
@@ -127,6 +133,8 @@ PERS = {
     CHANGE_PASSWORD: {Per.IP, Per.USER},
     REAUTHENTICATE: {Per.IP, Per.USER},
     SECOND_FACTOR: {Per.USER},
+    WEBAUTHN_LOGIN: {Per.IP},
+    WEBAUTHN_OPTIONS: {Per.IP},
 }
 """What the attempts of an action can be counted by: no user is known before a login."""
 
@@ -179,7 +187,7 @@ class Limits:
         apart = {Per.KEY: within}
         return tuple(
             counter_of(action, rate, f"{value} {apart.get(rate.per, '')}", about=about[rate.per])
-            for rate in self.account.get(action, ())
+            for rate in (self.account.get(action) or self.mfa.get(action, ()))
             if (value := known[rate.per])
         )
 

@@ -17,6 +17,7 @@ class MailKind(StrEnum):
     ACCOUNT_DELETED = "account_deleted"
     AUTHENTICATOR_ADDED = "authenticator_added"
     AUTHENTICATOR_REMOVED = "authenticator_removed"
+    CLONE_SUSPECTED = "clone_suspected"
     NEW_LOGIN = "new_login"
     PASSWORD_CHANGED = "password_changed"  # noqa: S105
     PASSWORD_SET = "password_set"  # noqa: S105

@@ -20,6 +20,7 @@ class Method:
     """One proof that was accepted.
 
     `amr` are authentication method references (RFC 8176); `id` and `type` name the authenticator.
+    One that is `passwordless` has logged the person in by itself.
     """
 
     kind: MethodKind
@@ -29,20 +30,28 @@ class Method:
     id: str | None = None
     type: str | None = None
     reauthenticated: bool = False
+    passwordless: bool = False
 
 
 def amr(methods: Iterable[Method]) -> tuple[str, ...]:
     """Return the references of all `methods`, in order and once each; `mfa` if there are several.
 
-    `mfa` stands for more than one *kind* of proof (RFC 8176 section 2): two passwords are one.
+    `mfa` stands for more than one *kind* of proof (RFC 8176 section 2): two passwords are one, and
+    so are two references of one key.
     """
-    references = tuple(dict.fromkeys(name for method in methods for name in method.amr))
-    return (*references, "mfa") if len(references) > 1 else references
+    proofs = tuple(methods)
+    names = [name for method in proofs for name in method.amr]
+    return tuple(dict.fromkeys([*names, *(["mfa"] if assurance_level(proofs) > 1 else [])]))
 
 
 def assurance_level(methods: Iterable[Method]) -> int:
-    """Return the authenticator assurance level, 1 or 2 (NIST SP 800-63B-4 section 2)."""
-    return 2 if len({method.kind for method in methods}) > 1 else 1
+    """Return the authenticator assurance level, 1 or 2 (NIST SP 800-63B-4 section 2).
+
+    A passkey that verifies its user, as it has to in order to log in alone, is two factors in one.
+    """
+    proofs = tuple(methods)
+    kinds = {method.kind for method in proofs}
+    return 2 if len(kinds) > 1 or any(method.passwordless for method in proofs) else 1
 
 
 def add_method(methods: tuple[Method, ...], method: Method) -> tuple[Method, ...]:

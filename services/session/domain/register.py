@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 from services.session.domain.factors import RECOVERY_CODES, is_real
 
 NOTHING: Mapping[str, Any] = MappingProxyType({})
+WHAT_IS_LEFT = frozenset({"unused", "low"})
 
 
 class Intent(StrEnum):
@@ -110,18 +111,18 @@ class Register:
         """Return the entry of that id."""
         return next((entry for entry in self.entries if entry.id == id), None)
 
-    def next_id(self, session_id: str, type: str) -> str:
-        """Return the id of what a session may enrol next of a kind: the same until it has.
+    def next_id(self, user_id: str, session_id: str, type: str) -> str:
+        """Return the id of what a person may enrol next of a kind: the same until then.
 
-        It need not be kept, for it follows from the session, which only its owner has.
+        It need not be kept, for it follows from the session too, which only its owner has.
         """
         serial = self.serials.get(type, 0)
-        return sha256(f"{session_id}:{type}:{serial}".encode()).hexdigest()
+        return sha256(f"{user_id}:{session_id}:{type}:{serial}".encode()).hexdigest()
 
     def used(self, id: str, at: datetime, changed: Mapping[str, Any] = NOTHING) -> "Register":
         """Return the register with the last use of an authenticator, and what that has changed."""
         entries = (
-            replace(e, last_used_at=at, facts={**e.facts, **changed}) if e.id == id else e
+            replace(e, last_used_at=at, facts=_after_use(e.facts, changed)) if e.id == id else e
             for e in self.entries
         )
         return replace(self, entries=tuple(entries))
@@ -175,6 +176,18 @@ def repaired(register: Register) -> Register:
 def emptied(register: Register) -> Register:
     """Return the register with nothing left in it, nor under way."""
     return _clean(register, ())
+
+
+def _after_use(facts: Mapping[str, Any], changed: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what is known of an authenticator after a use.
+
+    Of two at once the later may be written down first. What the earlier has to say of how much is
+    left is out of date then, for that only falls.
+    """
+    left, told = facts.get("unused"), changed.get("unused")
+    if isinstance(left, int) and isinstance(told, int) and left < told:
+        changed = {name: changed[name] for name in changed if name not in WHAT_IS_LEFT}
+    return {**facts, **changed}
 
 
 def _clean(register: Register, entries: Iterable[Entry]) -> Register:

@@ -20,7 +20,10 @@ class Client(StrEnum):
 
 @dataclass(frozen=True, kw_only=True)
 class Account:
-    """A person's account. `rests_until`: no second factor is judged before."""
+    """A person's account. `mfa_rests_until`: no second factor is judged before.
+
+    `register_read` is the register letter by letter, so that a write can tell whether it still is.
+    """
 
     id: str
     email: str
@@ -31,6 +34,7 @@ class Account:
     disabled: bool
     register: Register
     mfa_rests_until: datetime
+    register_read: str = field(default="", repr=False)
 
     @property
     def display(self) -> str:
@@ -48,6 +52,17 @@ class Account:
         return Facts(
             email_verified=self.email_verified,
             has_second_factor=self.register.has_second_factor,
+        )
+
+    def was_used_since(self, before: "Account") -> bool:
+        """Tell whether what is known of its authenticators has changed since, and nothing else."""
+        return (
+            self.register_read != before.register_read
+            and self.register.number == before.register.number
+            and self.register.pending is None
+            and self.factor_epoch == before.factor_epoch
+            and self.session_epoch == before.session_epoch
+            and not self.disabled
         )
 
 

@@ -18,6 +18,7 @@ class Stage(StrEnum):
     VERIFY_EMAIL = "verify_email"
     MFA_AUTHENTICATE = "mfa_authenticate"
     MFA_TRUST = "mfa_trust"
+    MFA_SIGNUP_WEBAUTHN = "mfa_signup_webauthn"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -28,7 +29,8 @@ class Login:
     ends it. `user_id` may name nobody: then the login leads nowhere, and looks like any other.
     `arrival` is where it began, unless the account was made with it. `trusted_browser` is the id of
     the browser that stands in for the second factor; `asks_trust` says that one in which the second
-    factor was given may be trusted from now on.
+    factor was given may be trusted from now on. `by_passkey` is for an account that was opened
+    without a password, and is to have a passkey before anybody is logged in.
     """
 
     id: str
@@ -43,11 +45,17 @@ class Login:
     arrival: Arrival | None = None
     asks_trust: bool = False
     trusted_browser: str | None = None
+    by_passkey: bool = False
 
     @property
     def expires_at(self) -> datetime:
         """When the login ends, however far it has come."""
         return self.started_at + LOGIN_LIFETIME
+
+    @property
+    def is_passwordless(self) -> bool:
+        """Whether it was begun by a passkey, which is two factors in one."""
+        return any(method.passwordless for method in self.methods)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -71,17 +79,28 @@ def _email_is_unverified(_login: Login, facts: Facts) -> bool:
 
 
 def _has_second_factor(login: Login, facts: Facts) -> bool:
-    return facts.has_second_factor and login.trusted_browser is None
+    """Whoever logs in by a passkey has given two factors in one, and whoever has made one too."""
+    return (
+        facts.has_second_factor
+        and login.trusted_browser is None
+        and Stage.MFA_SIGNUP_WEBAUTHN not in login.passed
+        and not login.is_passwordless
+    )
 
 
 def _may_be_trusted(login: Login, _facts: Facts) -> bool:
     return login.asks_trust and Stage.MFA_AUTHENTICATE in login.passed
 
 
+def _wants_passkey(login: Login, _facts: Facts) -> bool:
+    return login.by_passkey
+
+
 STAGES = (
     Step(Stage.VERIFY_EMAIL, _email_is_unverified),
     Step(Stage.MFA_AUTHENTICATE, _has_second_factor),
     Step(Stage.MFA_TRUST, _may_be_trusted),
+    Step(Stage.MFA_SIGNUP_WEBAUTHN, _wants_passkey),
 )
 
 

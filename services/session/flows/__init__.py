@@ -3,21 +3,27 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import timedelta
+from functools import partial
 
-from services.session.domain.factors import TYPES
+from services.session.domain.factors import TOTP, TYPES
 from services.session.domain.limits import Limits
 from services.session.domain.reauthentication import Reauthentication
 from services.session.flows.arrears import Measuring
 from services.session.flows.authenticate import AuthenticateFlow
 from services.session.flows.authenticators import AuthenticatorsFlow
 from services.session.flows.change_password import ChangePasswordFlow, PasswordPolicy
+from services.session.flows.clones import Clones
+from services.session.flows.code_factor import CodeFactorFlow
 from services.session.flows.delete import DeleteFlow, Deletion, Erasing
 from services.session.flows.engine import Engine
+from services.session.flows.enrolment import Enrolment
 from services.session.flows.factors import Factors
 from services.session.flows.login import LoginFlow
 from services.session.flows.logout import LogoutFlow
 from services.session.flows.notices import Notices
 from services.session.flows.operate import Operating
+from services.session.flows.passkey_signup import PasskeySignupFlow
+from services.session.flows.passkeys import PasskeyLoginFlow
 from services.session.flows.passwords import PasswordHasher
 from services.session.flows.reauthenticate import ReauthenticateFlow
 from services.session.flows.recovery_codes import RecoveryCodesFlow
@@ -30,6 +36,7 @@ from services.session.flows.trust import Recognition, TrustFlow
 from services.session.flows.trusted_browsers import TrustedBrowsersFlow
 from services.session.flows.verify_email import VerifyEmailFlow
 from services.session.flows.visits import Tracking, Visits
+from services.session.flows.webauthn import WebAuthnFlow
 from services.session.gateway.ledger import LedgerClient
 from services.session.store import MailStore, Store
 from services.session.store.arrears import ArrearsStore
@@ -55,6 +62,9 @@ __all__ = [
 ]
 
 
+TOTP_SHOWN = ("secret", "totp_url", "totp_svg")  # and nothing else that its factor may show
+
+
 @dataclass(frozen=True, kw_only=True)
 class Policy:
     """What the operator chose. Fields have the meaning and the defaults of allauth's settings.
@@ -74,18 +84,23 @@ class Policy:
 
 @dataclass(frozen=True, kw_only=True)
 class Flows:
-    """Everything that session can do for a visitor."""
+    """Everything that session can do for a visitor; `others` are by the kinds of their factors."""
 
     visits: Visits
     signup: SignupFlow
     verify_email: VerifyEmailFlow
+    passkey_signup: PasskeySignupFlow
     login: LoginFlow
+    passkeys: PasskeyLoginFlow
     authenticate: AuthenticateFlow
     trust: TrustFlow
     trusted_browsers: TrustedBrowsersFlow
     reauthenticate: ReauthenticateFlow
     authenticators: AuthenticatorsFlow
+    totp: CodeFactorFlow
+    others: Mapping[str, CodeFactorFlow]
     recovery_codes: RecoveryCodesFlow
+    webauthn: WebAuthnFlow
     change_password: ChangePasswordFlow
     sessions: SessionsFlow
     logout: LogoutFlow
@@ -119,11 +134,22 @@ def build_flows(
     listed = SessionList(db, policy.tracking.idle)
     usable = Factors(factors, policy.authenticators)
     registrar = Registrar(store, usable, notices, clock)
+    enrolment = Enrolment(registrar, usable)
     second_factor = SecondFactor(store, usable, notices, clock)
+    code_factor = partial(
+        CodeFactorFlow,
+        store,
+        registrar,
+        enrolment,
+        second_factor,
+        clock,
+        reauthentication=policy.reauthentication,
+    )
     return Flows(
         visits=Visits(store, listed, clock, policy.tracking, usable.offered),
         signup=SignupFlow(store, engine, hasher, clock, policy.passwords.rules),
         verify_email=VerifyEmailFlow(store, engine, clock),
+        passkey_signup=PasskeySignupFlow(engine, registrar, enrolment, clock),
         login=LoginFlow(
             store,
             engine,
@@ -132,18 +158,14 @@ def build_flows(
             clock,
             recognition=Recognition(store, keeper, notices, clock),
         ),
+        passkeys=PasskeyLoginFlow(store, engine, registrar, usable, clock, clones=Clones(notices)),
         authenticate=AuthenticateFlow(store, engine, registrar, second_factor, clock),
         trust=TrustFlow(store, engine, registrar, keeper, clock),
         trusted_browsers=TrustedBrowsersFlow(keeper),
         reauthenticate=ReauthenticateFlow(store, registrar, second_factor, hasher, clock),
-        authenticators=AuthenticatorsFlow(
-            store,
-            registrar,
-            second_factor,
-            usable,
-            clock,
-            reauthentication=policy.reauthentication,
-        ),
+        authenticators=AuthenticatorsFlow(usable),
+        totp=code_factor(kind=TOTP, shown=TOTP_SHOWN),
+        others={kind: code_factor(kind=kind) for kind in usable.offered if kind not in TYPES},
         recovery_codes=RecoveryCodesFlow(
             store,
             registrar,
@@ -151,6 +173,14 @@ def build_flows(
             clock,
             reauthentication=policy.reauthentication,
             site=policy.site,
+        ),
+        webauthn=WebAuthnFlow(
+            store,
+            registrar,
+            enrolment,
+            usable,
+            clock,
+            reauthentication=policy.reauthentication,
         ),
         change_password=ChangePasswordFlow(
             store,

@@ -155,7 +155,7 @@ class Engine:
                 login.email, kind, now, at=login.expires_at, topic=topic
             )
         steps: tuple[Step, ...] = ()
-        if Stage.MFA_AUTHENTICATE in login.passed:
+        if Stage.MFA_AUTHENTICATE in login.passed or login.is_passwordless:
             began = login.arrival.origin if login.arrival else origin
             for begun in {topic, warning_topic(login.user_id, began)}:
                 steps += self._notices.withdraw(begun)

@@ -7,10 +7,11 @@ from shared.factor import Authenticator
 
 
 def entry_of(made: Authenticator, type: str) -> Entry:
-    """Return the entry of an authenticator that its factor has just made."""
+    """Return the entry of an authenticator as its factor tells of it; its name is a fact."""
+    named = {} if made.name is None else {"name": made.name}
     return Entry(
         id=made.id,
         type=type,
         created_at=datetime.fromtimestamp(made.created_at, UTC),
-        facts=made.facts,
+        facts={**made.facts, **named},
     )

@@ -2,7 +2,7 @@
 
 from collections.abc import Collection, Mapping
 
-from services.session.domain.factors import KINDS, service_of
+from services.session.domain.factors import TYPES, service_of
 from shared.errors import Unavailable
 from shared.factor import FactorClient
 
@@ -11,14 +11,13 @@ class Factors:
     """The clients of factors, each by the name of its service, and the kinds that are offered.
 
     A service may be there for another reason than to keep authenticators: what is not offered is
-    not asked for.
+    not asked for. Kinds of someone else's factors are asked about codes after our own.
     """
 
     def __init__(self, clients: Mapping[str, FactorClient], offered: Collection[str]) -> None:
         self._clients = clients
-        self._offered = tuple(
-            kind.type for kind in KINDS if kind.type in offered and kind.service in clients
-        )
+        kinds = (*(kind for kind in TYPES if kind in offered), *offered)
+        self._offered = tuple(kind for kind in dict.fromkeys(kinds) if service_of(kind) in clients)
 
     @property
     def offered(self) -> tuple[str, ...]:

@@ -1,6 +1,7 @@
 """Logging in with a password."""
 
 from contextlib import suppress
+from datetime import datetime
 
 from services.session.domain.faults import MISMATCH, TOO_MANY_ATTEMPTS
 from services.session.domain.limits import LOGIN
@@ -74,7 +75,7 @@ class LoginFlow:
         if account.register.pending is not None or self._recognition.has_to_ask(visit, account):
             # Only a right password comes here: over the limit nothing may tell that, nor how long
             # it takes to ask others.
-            within = self._store.within(known.counters, self._clock())
+            within = self._guesses.within(visit, known, self._clock())
             if await self._store.write(*within) is None:
                 return await self._guesses.beyond(visit, account.email, about=account.id)
             account = await self._registrar.settled(account)
@@ -115,10 +116,19 @@ class LoginFlow:
         limited = await self._guesses.limited(known, account.id)
         if limited is not None:
             return limited
-        if stage is Stage.VERIFY_EMAIL:
-            now = self._clock()
-            mails = self._store.limits.mails(address=account.email, ip=visit.address)
-            ends_at = await self._store.spent_until(mails, now)
-            if ends_at is not None:  # as allauth says it
-                return Refused((TOO_MANY_ATTEMPTS,), until(ends_at, now))
-        raise Unavailable("The account or the session changed meanwhile.")
+        return await lost(self._store, visit, account, stage, self._clock())
+
+
+async def lost(
+    store: Store, visit: Visit, account: Account, stage: Stage | None, now: datetime
+) -> Refused:
+    """Return why a login could not be moved to `stage`, if that is for a want of mails.
+
+    Raises Unavailable else: the account or the session has changed.
+    """
+    if stage is Stage.VERIFY_EMAIL:
+        mails = store.limits.mails(address=account.email, ip=visit.address)
+        ends_at = await store.spent_until(mails, now)
+        if ends_at is not None:  # as allauth says it
+            return Refused((TOO_MANY_ATTEMPTS,), until(ends_at, now))
+    raise Unavailable("The account or the session changed meanwhile.")

@@ -9,6 +9,7 @@ from services.session.domain.faults import Fault
 from services.session.domain.methods import MethodKind
 from services.session.domain.register import Entry
 from services.session.domain.sessions import Account, Client, Session, pending_stage
+from services.session.domain.signals import Signal
 from services.session.domain.stages import Stage
 from services.session.store.session_list import Listed
 from shared.errors import Mistake
@@ -77,20 +78,33 @@ class Standing:
     """Where the visitor stands now. `token` is the session's token, if it is new.
 
     `trust_tokens` are what the browser is to keep in place of those that it has shown; None if it
-    keeps them.
+    keeps them. `signal` is what its page may tell it of passkeys.
     """
 
     visit: Visit
     token: str | None = field(default=None, repr=False)
     trust_tokens: tuple[str, ...] | None = field(default=None, repr=False)
+    signal: Signal | None = None
+
+
+@dataclass(frozen=True)
+class Asked:
+    """What a browser is to ask a key for. `token` is that of a session that was opened for it."""
+
+    display: Mapping[str, object] = field(repr=False)
+    token: str | None = field(default=None, repr=False)
 
 
 @dataclass(frozen=True)
 class Refused:
-    """What was typed will not do, or is not judged before `retry_after` has passed."""
+    """What was typed will not do, or is not judged before `retry_after` has passed.
+
+    `signal` is as in `Standing`.
+    """
 
     faults: tuple[Fault, ...]
     retry_after: timedelta | None = None
+    signal: Signal | None = None
 
 
 @dataclass(frozen=True)
@@ -131,20 +145,23 @@ class Throttled:
 
 @dataclass(frozen=True)
 class Authenticators:
-    """All that the person has enrolled, in order."""
+    """All that the person has enrolled, in order. `signal` is as in `Standing`."""
 
     entries: tuple[Entry, ...]
+    signal: Signal | None = None
 
 
 @dataclass(frozen=True)
 class Enrolled:
     """An authenticator that the person has, or has got just now.
 
-    Then `codes_generated` says whether recovery codes were made along.
+    Then `codes_generated` says whether recovery codes were made along. `signal` is as in
+    `Standing`.
     """
 
     entry: Entry
     codes_generated: bool | None = None
+    signal: Signal | None = None
 
 
 @dataclass(frozen=True)
@@ -186,11 +203,14 @@ class TrustedBrowsers:
 
 @dataclass(frozen=True)
 class Removed:
-    """What was to go is not there, or no more."""
+    """What was to go is not there, or no more. `signal` is as in `Standing`."""
+
+    signal: Signal | None = None
 
 
 Outcome = (
     Standing
+    | Asked
     | Refused
     | Misfit
     | LoginNeeded

@@ -49,6 +49,15 @@ class PasswordGuesses:
         """Return the steps that count that somebody asked, right or wrong."""
         return self._store.count(self._counters(visit, user_id), now)
 
+    def within(
+        self, visit: Visit, known: Known, now: datetime, user_id: str | None = None
+    ) -> tuple[Step, ...]:
+        """Return the steps that refuse where a wrong password would not be told, and count nothing.
+
+        They are upon the same counters as those of a failure, in the same order.
+        """
+        return self._store.within((*known.counters, *self._counters(visit, user_id)), now)
+
     async def limited(self, known: Known, user_id: str | None) -> Refused | Throttled | None:
         """Return what is answered instead of a judgement, if it is not to be told; None else."""
         ends_at = known.action_until or known.limited_until

@@ -1,6 +1,10 @@
 """Proving oneself again, before something that matters."""
 
+from collections.abc import Mapping
 from dataclasses import replace
+from functools import partial
+
+from pydantic import JsonValue
 
 from services.session.domain.faults import (
     INCORRECT_PASSWORD,
@@ -25,7 +29,14 @@ from services.session.flows.outcomes import (
 from services.session.flows.password_guesses import PasswordGuesses, Place
 from services.session.flows.passwords import PasswordHasher
 from services.session.flows.register import Registrar
-from services.session.flows.second_factor import REAUTHENTICATION, SecondFactor
+from services.session.flows.second_factor import (
+    REAUTHENTICATION,
+    Accepted,
+    Proof,
+    SecondFactor,
+    code,
+    credential,
+)
 from services.session.store import Store
 from shared.clock import Clock
 from shared.database import Step
@@ -89,8 +100,24 @@ class ReauthenticateFlow:
         known = await self._guesses.known(visit, account.email, account.id)
         return await self._guesses.limited(known, account.id) or _lost(visit)
 
-    async def by_code(self, visit: Visit, code: str) -> Outcome:
+    async def by_code(self, visit: Visit, typed: str) -> Outcome:
         """Reauthenticate by a code of an authenticator. Failures count like those of a login."""
+        return await self._by_second_factor(visit, code(typed))
+
+    async def ask_for_key(self, visit: Visit) -> Outcome:
+        """Have one of the person's keys asked for, in this session alone."""
+        if visit.logged_in is None:
+            return LoginNeeded(visit)
+        session, account = visit.logged_in
+        return await self._second_factor.ask(
+            account, session_id=session.id, purpose=REAUTHENTICATION
+        )
+
+    async def by_key(self, visit: Visit, answer: Mapping[str, JsonValue]) -> Outcome:
+        """Reauthenticate by the answer of a key. Failures count like those of a login."""
+        return await self._by_second_factor(visit, credential(answer))
+
+    async def _by_second_factor(self, visit: Visit, proof: Proof) -> Outcome:
         if visit.logged_in is None:
             return LoginNeeded(visit)
         session, account = visit.logged_in
@@ -99,7 +126,7 @@ class ReauthenticateFlow:
         familiar = await self._second_factor.is_familiar(visit, account)
         judged = await self._second_factor.judge(
             account,
-            code,
+            proof,
             session_id=session.id,
             purpose=REAUTHENTICATION,
             here=here,
@@ -107,15 +134,23 @@ class ReauthenticateFlow:
         )
         if isinstance(judged, Refused):
             return judged
-        standing = await self._proved(
+        proved = await self._second_factor.enter(
+            account,
+            judged,
+            partial(self._accepted, visit, session),
+            purpose=REAUTHENTICATION,
+            here=here,
+            fault=proof.too_many,
+            familiar=familiar,
+        )
+        return proved or _lost(visit)
+
+    async def _accepted(
+        self, visit: Visit, session: Session, account: Account, judged: Accepted
+    ) -> Standing | None:
+        return await self._proved(
             visit, session, account, judged.method, *judged.acceptance, register=judged.register
         )
-        if standing is not None:
-            return standing
-        refused = await self._second_factor.refused(
-            account, REAUTHENTICATION, here, familiar=familiar
-        )
-        return refused or _lost(visit)
 
     async def _proved(
         self,

@@ -80,7 +80,9 @@ class RecoveryCodesFlow:
         account = await self._registrar.settled(account)
         if not account.register.has_second_factor:
             return Refused((CANNOT_GENERATE_CODES,))
-        new = account.register.next_id(session.id, RECOVERY_CODES)
+        if methods := self._missing(session, account):  # it may have been another register
+            return ReauthenticationNeeded(visit, methods)
+        new = account.register.next_id(account.id, session.id, RECOVERY_CODES)
         pending = Pending(intent=Intent.ADD, type=RECOVERY_CODES, id=new)
         register = await self._registrar.announce(account, pending)
         try:

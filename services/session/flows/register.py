@@ -6,11 +6,11 @@ number still stands. Whoever finds it dirty takes the next number and repairs it
 as long as the change may be alive, whoever meets it is told to come again.
 """
 
-from collections.abc import Iterable
-from dataclasses import replace
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
-from services.session.domain.factors import is_real, service_of
+from services.session.domain.factors import is_waited_for, service_of
 from services.session.domain.limits import Counter
 from services.session.domain.mails import MailKind
 from services.session.domain.register import (
@@ -51,6 +51,14 @@ LIVE = timedelta(seconds=15)
 BURIAL_DELAY = timedelta(minutes=1)
 
 
+@dataclass(frozen=True, kw_only=True)
+class Spot:
+    """Where a person is: what counts their wrong codes here, and whether they have been before."""
+
+    here: Counter
+    familiar: bool
+
+
 class Registrar:
     """Changes registers. Everything raises Unavailable if a factor that is needed is away."""
 
@@ -76,7 +84,7 @@ class Registrar:
     async def repair(self, account: Account) -> None:
         """Undo an addition or carry on a removal, at the factor first; write the register clean.
 
-        What stands only beside others is left to the sweep: no login is to wait for its factor.
+        Of kinds that are not waited for, it is left to the sweep.
         Raises Unavailable, and leaves it alone, while the change may still be alive.
         """
         pending = account.register.pending
@@ -87,7 +95,7 @@ class Registrar:
         if await self._store.write(taking) is None:
             raise overtaken()
         taken = replace(account.register, number=account.register.number + 1)
-        if is_real(pending.type):
+        if is_waited_for(pending.type):
             await self._factors.of(pending.type).remove(account.id, pending.id)
         await self._write_repaired(account, pending, taken, now)
 
@@ -108,32 +116,36 @@ class Registrar:
         register: Register,
         entry: Entry,
         codes: Entry | None,
-        session: Session,
-        *,
-        here: Counter,
-        familiar: bool = False,
-    ) -> bool:
-        """Write down that `entry` counts, and the codes that were made along. False if it may not.
+        *conditions: Step,
+        spot: Spot | None = None,
+        tells: bool = True,
+        along: Sequence[Event] = (),
+    ) -> Account | None:
+        """Write down that `entry` counts, and the codes that were made along; None if it may not.
 
-        The second factor rests, or the session or all of the account's were ended. `register` is as
-        `announce` returned it; `here` and `familiar` are as `SecondFactor.judge` takes them. Codes
-        that were to be made and are not there are left to the sweep.
+        Then one of `conditions` does not hold, which may be writes of their own, with events
+        `along`; all sessions of the account were ended; or the second factor rests, which is of no
+        matter without a `spot`, for what cannot be guessed. `register` is as `announce` returned
+        it. Codes that were to be made and are not there are left to the sweep. The person is told
+        by mail if `tells`.
         """
         entries = (entry,) if codes is None else (entry, codes)
         grown = added(register, *entries)
         now = self._clock()
-        facts = {"factor": entry.type}
         written = await self._store.write(
-            *self._store.register_added(account, grown, now, here=here, familiar=familiar),
-            self._store.session_stands(session.id),
+            *self._grown(account, grown, now, spot),
+            *conditions,
             *self._buried(account, _unmade(register, grown), now + BURIAL_DELAY),
-            *self._notices.tell(account.email, MailKind.AUTHENTICATOR_ADDED, now, facts),
+            *(self._tell(account, MailKind.AUTHENTICATOR_ADDED, entry.type) if tells else ()),
             events=[
-                AuthenticatorAdded(user_id=account.id, factor=e.type, authenticator_id=e.id)
-                for e in entries
+                *(
+                    AuthenticatorAdded(user_id=account.id, factor=e.type, authenticator_id=e.id)
+                    for e in entries
+                ),
+                *along,
             ],
         )
-        return written is not None
+        return None if written is None else replace(account, register=grown)
 
     async def renew_codes(
         self, account: Account, register: Register, entry: Entry, session: Session
@@ -161,6 +173,14 @@ class Registrar:
         )
         return written is not None
 
+    async def withdraw(self, account: Account, register: Register) -> None:
+        """Write the register as it was before the change was announced, if it still can be.
+
+        For what no factor has made: the same id may be tried again.
+        """
+        clean = replace(register, pending=None)
+        await self._store.write(self._store.register_written(account.id, clean, changed=False))
+
     async def abandon(self, account: Account, register: Register) -> None:
         """Leave what the factor made to the sweep, and the register as it was, if it still can."""
         pending = register.pending
@@ -179,17 +199,20 @@ class Registrar:
         """Remove an authenticator; return the account without it.
 
         With the last that is real goes what stands only beside others. If somebody else has
-        carried the removal on meanwhile, that is just as well.
+        carried the removal on meanwhile, that is just as well. Where its kind is not waited for and
+        the factor is away, it is left to the sweep: from now on it counts no more.
         """
         pending = Pending(intent=Intent.REMOVE, type=entry.type, id=entry.id)
         register = await self.announce(account, pending)
-        await self._factors.of(entry.type).remove(account.id, entry.id)
+        is_gone = await self._removed(account, entry)
         shrunk = removed(register, entry.id)
         gone = register.lost_by(shrunk)
+        now = self._clock()
         written = await self._store.write(
             self._store.register_written(account.id, shrunk, changed=True),
-            *self._buried(account, _but(gone, entry.name), self._clock()),
-            *self._tell_removed(account, entry.type),
+            *self._buried(account, _but(gone, entry.name), now),
+            *(() if is_gone else self._buried(account, [entry.name], now + BURIAL_DELAY)),
+            *self._tell(account, MailKind.AUTHENTICATOR_REMOVED, entry.type),
             events=[_removed(account, dead) for dead in gone],
         )
         after = account if written is None else replace(account, register=shrunk)
@@ -198,6 +221,25 @@ class Registrar:
         if after.register.find(entry.id) is not None:
             raise overtaken()
         return after
+
+    async def _removed(self, account: Account, entry: Entry) -> bool:
+        """Have the factor remove an authenticator; False if that has to wait, and may."""
+        try:
+            await self._factors.of(entry.type).remove(account.id, entry.id)
+        except Unavailable:
+            if is_waited_for(entry.type):
+                raise
+            return False
+        return True
+
+    def _grown(
+        self, account: Account, grown: Register, now: datetime, spot: Spot | None
+    ) -> tuple[Step, ...]:
+        if spot is None:
+            return (self._store.register_grown(account, grown),)
+        return self._store.register_added(
+            account, grown, now, here=spot.here, familiar=spot.familiar
+        )
 
     async def _write_repaired(
         self, account: Account, pending: Pending, taken: Register, now: datetime
@@ -214,10 +256,12 @@ class Registrar:
             ),
             *(_removed(account, dead) for dead in along),
         ]
+        kind = MailKind.AUTHENTICATOR_REMOVED
+        told = self._tell(account, kind, pending.type) if gone else ()
         written = await self._store.write(
             self._store.register_written(account.id, clean, changed=bool(gone)),
             *self._buried(account, (*pending.involved, *along), now + BURIAL_DELAY),
-            *(self._tell_removed(account, pending.type) if gone else ()),
+            *told,
             events=events,
         )
         if written is None:
@@ -228,8 +272,7 @@ class Registrar:
     ) -> tuple[Step, ...]:
         return tuple(self._store.bury(account.id, named, due_at) for named in dead)
 
-    def _tell_removed(self, account: Account, factor: str) -> tuple[Step, ...]:
-        kind = MailKind.AUTHENTICATOR_REMOVED
+    def _tell(self, account: Account, kind: MailKind, factor: str) -> tuple[Step, ...]:
         return self._notices.tell(account.email, kind, self._clock(), {"factor": factor})
 
 

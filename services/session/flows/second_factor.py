@@ -1,10 +1,14 @@
 """Judging a second factor: one counter for every place where one is asked for."""
 
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Awaitable, Callable, Iterator, Mapping
+from dataclasses import dataclass, field
 from datetime import datetime
+from functools import partial
+from typing import TypeVar
 
-from services.session.domain.factors import RECOVERY_CODES, is_real
+from pydantic import JsonValue
+
+from services.session.domain.factors import RECOVERY_CODES, WEBAUTHN, is_real, takes_code
 from services.session.domain.faults import Fault, incorrect_code, too_many_attempts
 from services.session.domain.limits import FOR_EVER, Counter
 from services.session.domain.mails import MailKind
@@ -13,9 +17,10 @@ from services.session.domain.origins import origin_of
 from services.session.domain.register import Entry, Register
 from services.session.domain.sessions import Account
 from services.session.events import SecondFactorFailed, SecondFactorLimited
+from services.session.flows.clones import Clones
 from services.session.flows.factors import Factors
 from services.session.flows.notices import Notices
-from services.session.flows.outcomes import Refused, Visit, until
+from services.session.flows.outcomes import Asked, Refused, Visit, until
 from services.session.store import Store
 from shared.clock import Clock
 from shared.code_form import CodeForm
@@ -23,69 +28,114 @@ from shared.database import Step
 from shared.errors import Malformed, Unavailable
 from shared.factor import Purpose, Verification
 
-TOO_MANY = too_many_attempts("code")
+CODE = "code"
+CREDENTIAL = "credential"
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True)
+class Proof:
+    """What a person gives: a code that they type, or what a key has made of its options.
+
+    `member` is what it is called in requests, and to factors.
+    """
+
+    member: str
+    value: JsonValue = field(repr=False)
+
+    @property
+    def too_many(self) -> Fault:
+        """What is said while proofs are not judged."""
+        return too_many_attempts(self.member)
+
+
+def code(text: str) -> Proof:
+    """Return a code as what a person gives."""
+    return Proof(CODE, text)
+
+
+def credential(answer: Mapping[str, JsonValue]) -> Proof:
+    """Return the answer of a key as what a person gives."""
+    return Proof(CREDENTIAL, dict(answer))
 
 
 @dataclass(frozen=True, kw_only=True)
 class Accepted:
-    """A proof was right. `acceptance` has to be written for it to count, and may be refused."""
+    """A proof was right. `acceptance` has to be written for it to count, and may be refused.
+
+    `anew` returns the same upon the account as it is by now.
+    """
 
     method: Method
     register: Register
     acceptance: tuple[Step, ...]
+    anew: Callable[[Account], "Accepted"]
 
 
 class SecondFactor:
-    """Has codes judged. Accepting and failing are conditional on the counter of the account."""
+    """Has proofs judged. Accepting and failing are conditional on the counter of the account."""
 
     def __init__(self, store: Store, factors: Factors, notices: Notices, clock: Clock) -> None:
         self._store = store
         self._factors = factors
         self._notices = notices
+        self._clones = Clones(notices)
         self._clock = clock
+
+    async def ask(self, account: Account, *, session_id: str, purpose: str) -> Asked:
+        """Have one of the keys of the account asked for. Raises Unavailable if webauthn is away."""
+        offer = await self._factors.of(WEBAUTHN).challenge(
+            account.id,
+            authenticators=[entry.id for entry in account.register.of_type(WEBAUTHN)],
+            session_id=session_id,
+            purpose=PURPOSES[purpose],
+        )
+        return Asked(offer.display)
 
     async def judge(
         self,
         account: Account,
-        code: str,
+        proof: Proof,
         *,
         session_id: str,
         purpose: str,
         here: Counter,
         familiar: bool = False,
     ) -> Accepted | Refused:
-        """Have `code` judged by the factors of the account, and by registered authenticators only.
+        """Have `proof` judged by the factors of the account, and by registered authenticators only.
 
-        Which of them it may be for is told by its form; where several are of one form they are
+        Which of them a code may be for is told by its form; where several are of one form they are
         asked in turn, and that is one attempt. While the second factor rests no factor is asked, so
         that no good code is spent. Where the owner has logged in before (`familiar`) a rest that
         others caused stops nobody, but what has failed `here`. A failure is counted by the write
         whose outcome decides what is said of it.
 
-        Raises Unavailable if a factor that the code may be for is away, or one that the person has
+        Raises Unavailable if a factor that the proof may be for is away, or one that the person has
         is not configured: a code of it could not be told from a wrong one. That counts nothing,
         unless another factor has judged the code: then it was a guess.
         """
         if await self.rests(account, here, familiar=familiar):
-            return await self.limited(account, purpose)
-        self._check_offered(account)
+            return await self.limited(account, purpose, proof.too_many)
+        self._check_offered(account, proof)
         away: Unavailable | None = None
-        judged = False
-        for entries in self._may_be_of(account, code):
+        judged: Verification | None = None
+        for entries in self._may_be_of(account, proof):
             try:
-                verification = await self._verified(account, entries, code, session_id, purpose)
+                verification = await self._verified(account, entries, proof, session_id, purpose)
             except Unavailable as error:
                 away = error
                 continue
-            judged = True
+            judged = verification
             entry = account.register.find(verification.authenticator_id or "")
             if verification.accepted is True and entry is not None and entry in entries:
                 return self._accepted(
-                    account, entry, verification, purpose, here, familiar=familiar
+                    entry, verification, purpose, here, familiar=familiar, account=account
                 )
-        if away is not None and not judged:
+        if away is not None and judged is None:
             raise away
-        failed = await self._failed(account, purpose, here, familiar=familiar)
+        suspected = self._clones.refused(account, judged, self._clock()) if judged else ()
+        failed = await self._failed(account, proof, purpose, here, suspected, familiar=familiar)
         if away is not None:
             raise away
         return failed
@@ -94,7 +144,7 @@ class SecondFactor:
         self,
         account: Account,
         purpose: str,
-        fault: Fault = TOO_MANY,
+        fault: Fault,
         *,
         spent_until: datetime | None = None,
     ) -> Refused:
@@ -105,17 +155,54 @@ class SecondFactor:
         wait = until(ends_at, now) if now < ends_at < FOR_EVER else None
         return Refused((fault,), wait)
 
+    async def enter(
+        self,
+        account: Account,
+        accepted: Accepted,
+        write: Callable[[Account, Accepted], Awaitable[T | None]],
+        *,
+        purpose: str,
+        here: Counter,
+        fault: Fault,
+        familiar: bool = False,
+    ) -> T | Refused | None:
+        """Have `write` write down what was accepted, and return what it does.
+
+        If nothing but other uses came in between, it is written after them: the proof is good, and
+        spent. Else return what is said if that is because of the counter, or None.
+        """
+        while True:
+            written = await write(account, accepted)
+            if written is not None:
+                return written
+            found = await self._store.find_account(account.id)
+            if found is None or not found.was_used_since(account):
+                return await self._over(account, found, purpose, here, fault, familiar=familiar)
+            account, accepted = found, accepted.anew(found)
+
     async def refused(
         self,
         account: Account,
         purpose: str,
         here: Counter,
         *,
+        fault: Fault,
         familiar: bool = False,
-        fault: Fault = TOO_MANY,
     ) -> Refused | None:
-        """Return what is said of a right code that was refused because of the counter, or None."""
+        """Return what is said if a write was refused because of the counter, or None."""
         found = await self._store.find_account(account.id)
+        return await self._over(account, found, purpose, here, fault, familiar=familiar)
+
+    async def _over(
+        self,
+        account: Account,
+        found: Account | None,
+        purpose: str,
+        here: Counter,
+        fault: Fault,
+        *,
+        familiar: bool,
+    ) -> Refused | None:
         spent = await self._store.spent_until((here,), self._clock())
         if spent or (found and await self.rests(found, here, familiar=familiar)):
             return await self.limited(found or account, purpose, fault, spent_until=spent)
@@ -137,14 +224,17 @@ class SecondFactor:
             return True
         return await self._store.spent_until((here,), now) is not None
 
-    def _check_offered(self, account: Account) -> None:
+    def _check_offered(self, account: Account, proof: Proof) -> None:
         for kind in filter(is_real, account.register.types):
-            self._factors.of(kind)
+            if _takes(kind, proof):
+                self._factors.of(kind)
 
-    def _may_be_of(self, account: Account, code: str) -> Iterator[tuple[Entry, ...]]:
-        """Yield, kind by kind, the authenticators that have codes of this form."""
+    def _may_be_of(self, account: Account, proof: Proof) -> Iterator[tuple[Entry, ...]]:
+        """Yield, kind by kind, the authenticators that a proof of this form may be of."""
         for kind in self._factors.offered:
-            entries = tuple(e for e in account.register.of_type(kind) if _fits(e, code))
+            if not _takes(kind, proof):
+                continue
+            entries = tuple(e for e in account.register.of_type(kind) if _fits(e, proof))
             if entries:
                 yield entries
 
@@ -152,7 +242,7 @@ class SecondFactor:
         self,
         account: Account,
         entries: tuple[Entry, ...],
-        code: str,
+        proof: Proof,
         session_id: str,
         purpose: str,
     ) -> Verification:
@@ -160,7 +250,7 @@ class SecondFactor:
             return await self._factors.of(entries[0].type).verify(
                 account.id,
                 authenticators=[entry.id for entry in entries],
-                proof={"code": code},
+                proof={proof.member: proof.value},
                 session_id=session_id,
                 purpose=PURPOSES[purpose],
             )
@@ -169,21 +259,27 @@ class SecondFactor:
 
     def _accepted(
         self,
-        account: Account,
         entry: Entry,
         verification: Verification,
         purpose: str,
         here: Counter,
         *,
         familiar: bool,
+        account: Account,
     ) -> Accepted:
         now = self._clock()
+        again = partial(self._accepted, entry, verification, purpose, here, familiar=familiar)
         register = account.register.used(entry.id, now, verification.changed)
         acceptance = self._store.accept_mfa(account, register, now, here=here, familiar=familiar)
         return Accepted(
             method=_method(entry, tuple(verification.amr), purpose, now),
             register=register,
-            acceptance=(*acceptance, *self._told(account, register.find(entry.id), now)),
+            acceptance=(
+                *acceptance,
+                *self._told(account, register.find(entry.id), now),
+                *self._clones.accepted(account, entry, verification, now),
+            ),
+            anew=lambda found: again(account=found),
         )
 
     def _told(self, account: Account, used: Entry | None, now: datetime) -> tuple[Step, ...]:
@@ -196,25 +292,41 @@ class SecondFactor:
         return self._notices.tell(account.email, kind, now, left)
 
     async def _failed(
-        self, account: Account, purpose: str, here: Counter, *, familiar: bool
+        self,
+        account: Account,
+        proof: Proof,
+        purpose: str,
+        here: Counter,
+        told: tuple[Step, ...],
+        *,
+        familiar: bool,
     ) -> Refused:
         now = self._clock()
         counted = await self._store.write(
             *self._store.count_mfa_failure(account.id, now, here=here, familiar=familiar),
+            *told,
             events=[SecondFactorFailed(user_id=account.id, purpose=purpose)],
         )
         if counted is not None:
-            return Refused((incorrect_code(),))
-        return await self.limited(account, purpose)
+            return Refused((incorrect_code(proof.member),))
+        # In the same way as `enter`: neither answer nor time tells that the proof was not right.
+        fault = proof.too_many
+        refused = await self.refused(account, purpose, here, fault=fault, familiar=familiar)
+        return refused or await self.limited(account, purpose, fault)
 
 
-def _fits(entry: Entry, code: str) -> bool:
-    """Tell whether `code` has the form of those of an authenticator, as far as that is known."""
+def _takes(kind: str, proof: Proof) -> bool:
+    """Tell whether authenticators of a kind are proved by something of this sort at all."""
+    return takes_code(kind) if proof.member == CODE else kind == WEBAUTHN
+
+
+def _fits(entry: Entry, proof: Proof) -> bool:
+    """Tell whether a code has the form of those of an authenticator, as far as that is known."""
     try:
         form = CodeForm.parse(str(entry.facts["code_form"]))
     except (KeyError, ValueError):
         return True
-    return form.normalise(code) is not None
+    return form.normalise(str(proof.value)) is not None
 
 
 def _method(entry: Entry, amr: tuple[str, ...], purpose: str, now: datetime) -> Method:

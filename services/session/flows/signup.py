@@ -1,4 +1,4 @@
-"""Signing up with e-mail and password."""
+"""Signing up with e-mail and password, or with e-mail alone and a passkey later."""
 
 from collections.abc import Sequence
 from dataclasses import replace
@@ -61,8 +61,29 @@ class SignupFlow:
         if known.action_until:  # hashing is what an origin could keep all cores busy with
             return await self._limited(visit, email)
         password_hash = await self._hasher.hash(password)
+        return await self._made(visit, email, password_hash, known.account)
+
+    async def sign_up_by_passkey(
+        self, visit: Visit, email: str | None, *, faults: Sequence[Fault] = ()
+    ) -> Outcome:
+        """Make an account without a password; its passkey is made once the address is verified.
+
+        Otherwise as `sign_up`.
+        """
+        if faults or email is None:
+            return Refused(tuple(faults))
+        if visit.authenticated:
+            return Misfit()
+        known = await self._known(visit, email)
+        if known.action_until:
+            return await self._limited(visit, email)
+        return await self._made(visit, email, None, known.account)
+
+    async def _made(
+        self, visit: Visit, email: str, password_hash: str | None, owner: Account | None
+    ) -> Outcome:
         try:
-            return await self._write(visit, email, password_hash, known.account)
+            return await self._write(visit, email, password_hash, owner)
         except Conflict:  # the address was free when it was looked up, and is so no more
             known = await self._known(visit, email)
             return await self._write(visit, email, password_hash, known.account)
@@ -80,11 +101,17 @@ class SignupFlow:
         return self._store.limits.counters(SIGNUP, ip=visit.address)
 
     async def _write(
-        self, visit: Visit, email: str, password_hash: str, owner: Account | None
+        self, visit: Visit, email: str, password_hash: str | None, owner: Account | None
     ) -> Outcome:
         now = self._clock()
         user_id = new_token(ID_BYTES)
-        login = Login(id=new_token(ID_BYTES), user_id=user_id, email=email, started_at=now)
+        login = Login(
+            id=new_token(ID_BYTES),
+            user_id=user_id,
+            email=email,
+            started_at=now,
+            by_passkey=password_hash is None,
+        )
         mail = MailKind.VERIFICATION_CODE if owner is None else MailKind.ACCOUNT_EXISTS
         move = self._engine.move(visit, login, NOBODY, now, mail=mail)
         event = SignedUp(user_id=user_id) if owner is None else SignupRepeated(user_id=owner.id)

@@ -81,7 +81,7 @@ class Visits:
         if allows(access, authenticated=visit.authenticated, pending=visit.pending):
             return None
         match access:
-            case Access.VERIFY_EMAIL:
+            case Access.VERIFY_EMAIL | Access.MFA_SIGNUP_WEBAUTHN:
                 return Misfit()
             case Access.MFA_AUTHENTICATE | Access.MFA_TRUST:
                 return StageNeeded(visit)

@@ -40,10 +40,11 @@ SAMPLES: Mapping[MailKind, Mapping[str, str]] = {
     MailKind.VERIFICATION_CODE: {"code": CODE},
     MailKind.AUTHENTICATOR_ADDED: {"factor": "totp"},
     MailKind.AUTHENTICATOR_REMOVED: {"factor": "totp"},
+    MailKind.CLONE_SUSPECTED: {"key": "YubiKey"},
     MailKind.RECOVERY_CODES_LOW: {"left": "3"},
     MailKind.RECOVERY_CODE_USED: {"left": "7"},
 }
-OPTIONAL = ("code", "factor", "left", "time", "address", "user_agent")
+OPTIONAL = ("code", "factor", "key", "left", "time", "address", "user_agent")
 
 
 @dataclass(frozen=True)

@@ -38,6 +38,7 @@ def account_of(row: Row) -> Account | None:
         disabled=row.disabled_at is not None,
         register=register_of(row.register_number, row.register, row.register_pending),
         mfa_rests_until=from_micros(row.mfa_rests_until),
+        register_read=row.register,
     )
 
 
@@ -145,6 +146,7 @@ def _login_json(login: Login) -> dict[str, object]:
         "arrival": None if login.arrival is None else _arrival_json(login.arrival),
         "asks_trust": login.asks_trust,
         "trusted_browser": login.trusted_browser,
+        "by_passkey": login.by_passkey,
     }
 
 
@@ -165,6 +167,7 @@ def _login(facts: Mapping[str, Any]) -> Login:
         arrival=_arrival(facts.get("arrival")),
         asks_trust=facts.get("asks_trust", False),
         trusted_browser=facts.get("trusted_browser"),
+        by_passkey=facts.get("by_passkey", False),
     )
 
 
@@ -199,6 +202,7 @@ def _methods_json(methods: Iterable[Method]) -> list[dict[str, object]]:
             "id": method.id,
             "type": method.type,
             "reauthenticated": method.reauthenticated,
+            "passwordless": method.passwordless,
         }
         for method in methods
     ]
@@ -214,6 +218,7 @@ def _methods(records: Iterable[Mapping[str, Any]]) -> tuple[Method, ...]:
             id=record["id"],
             type=record["type"],
             reauthenticated=record["reauthenticated"],
+            passwordless=record.get("passwordless", False),
         )
         for record in records
     )

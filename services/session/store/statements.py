@@ -19,6 +19,7 @@ from sqlalchemy import (
     literal,
     or_,
     select,
+    true,
     tuple_,
     update,
 )
@@ -117,6 +118,16 @@ HAS_BEEN = Statement(
     .select_from(origins)
     .where(_same(origins.c.user_id), _same(origins.c.network))
     .limit(1)
+)
+
+FIND_ARRIVING = Statement(
+    select(
+        *ACCOUNT_COLUMNS,
+        _seen(_same(origins.c.network)).label("network_known"),
+        _seen(_same(origins.c.agent)).label("agent_known"),
+    )
+    .select_from(users.join(emails, _primary_email))
+    .where(_same(users.c.id))
 )
 
 _one = select(literal(1).label("one")).subquery("one")
@@ -284,18 +295,26 @@ COUNT_FAMILIAR_MFA_FAILURE = Statement(
 )
 
 
+def _as_it_was() -> tuple[ColumnElement[bool], ...]:
+    """Return the conditions on which a proof of a person counts: nothing has changed since.
+
+    Nor has another use been written: it would be lost, for a use is written with the register.
+    """
+    return (
+        _same(users.c.id),
+        _same(users.c.factor_epoch),
+        _same(users.c.session_epoch),
+        _same(users.c.register_number),
+        _same(users.c.register, "was"),
+        users.c.register_pending.is_(None),
+        users.c.disabled_at.is_(None),
+    )
+
+
 def _accept(may: ColumnElement[bool]) -> Statement:
     return Statement(
         update(users)
-        .where(
-            _same(users.c.id),
-            _same(users.c.factor_epoch),
-            _same(users.c.session_epoch),
-            _same(users.c.register_number),
-            users.c.register_pending.is_(None),
-            users.c.disabled_at.is_(None),
-            may,
-        )
+        .where(*_as_it_was(), may)
         .values(
             mfa_failures=literal(0),
             mfa_rests_until=literal(0, BigInteger()),
@@ -306,6 +325,11 @@ def _accept(may: ColumnElement[bool]) -> Statement:
 
 ACCEPT_MFA = _accept(_rested())
 ACCEPT_FAMILIAR_MFA = _accept(_reset_is_not_needed())
+
+# A passkey that logs in alone is counted by itself: no rest stops it, and it ends none.
+ACCEPT_PASSKEY = Statement(
+    update(users).where(*_as_it_was()).values(register=_param(users.c.register))
+)
 
 # The register. Who marks it takes a new number; who writes it clean must still hold that number.
 # Who takes it over leaves alone what was marked after `before`.
@@ -365,6 +389,7 @@ def _add(may: ColumnElement[bool]) -> Statement:
 
 REGISTER_ADDED = _add(_rested())
 FAMILIAR_REGISTER_ADDED = _add(_reset_is_not_needed())
+FIRST_REGISTER_ADDED = _add(true())
 
 # While whoever asked is still there, and may.
 REGISTER_REPLACED = Statement(

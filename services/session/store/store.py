@@ -118,15 +118,22 @@ class Store:
         at_home = bool(row.network_known)
         return Known(
             account=account_of(row),
-            arrival=Arrival(
-                origin=origin,
-                network_known=at_home,
-                agent_known=bool(row.agent_known),
-            ),
+            arrival=_arrival(row, origin),
             counters=own if at_home else strangers,
             limited_until=moment(row.own_until if at_home else row.stranger_until),
             action_until=moment(row.action_until),
         )
+
+    async def find_arriving(
+        self, id: str, *, ip: str, user_agent: str
+    ) -> tuple[Account, Arrival] | None:
+        """Return an account, and what of where its owner is now it has been seen with before."""
+        origin = origin_of(ip, user_agent)
+        row = await self._db.find(
+            statements.FIND_ARRIVING, id=id, network=origin.network, agent=origin.agent
+        )
+        account = None if row is None else account_of(row)
+        return None if row is None or account is None else (account, _arrival(row, origin))
 
     async def spent_until(self, counters: Sequence[Counter], now: datetime) -> datetime | None:
         """Return until when some of `counters` are used up, or None."""
@@ -193,19 +200,18 @@ class Store:
     ) -> tuple[Step, ...]:
         """Forget the failures and note the use; refuse as `count_mfa_failure`, or after a change.
 
-        Nobody but the person can make the counter of `here`, which is theirs alone, begin anew.
+        Another use is one as well. Nobody but the person can make the counter of `here`, which is
+        theirs alone, begin anew.
         """
-        params: dict[str, object] = {
-            "id": account.id,
-            "factor_epoch": account.factor_epoch,
-            "session_epoch": account.session_epoch,
-            "register_number": account.register.number,
-            "register": register_json(register),
-        }
+        params = _used(account, register)
         forgotten = _upon(statements.FORGET_ATTEMPTS, here, now)
         if familiar:
             return (forgotten, step(statements.ACCEPT_FAMILIAR_MFA, **params))
         return (forgotten, step(statements.ACCEPT_MFA, **params, now=to_micros(now)))
+
+    def accept_passkey(self, account: Account, register: Register) -> Step:
+        """Note the use of a passkey that logs in alone; refuse after a change, or another use."""
+        return step(statements.ACCEPT_PASSKEY, **_used(account, register))
 
     # Where people log in
 
@@ -236,7 +242,7 @@ class Store:
         user_id: str,
         email_id: str,
         address: str,
-        password_hash: str,
+        password_hash: str | None,
         fresh: bool,
         now: datetime,
     ) -> tuple[Step, ...]:
@@ -316,6 +322,21 @@ class Store:
             return (forgotten, step(statements.FAMILIAR_REGISTER_ADDED, **params))
         return (forgotten, step(statements.REGISTER_ADDED, **params, now=to_micros(now)))
 
+    def register_grown(self, account: Account, register: Register) -> Step:
+        """Write the register clean with what was added by no code that could be guessed.
+
+        Refuse if its number is no more, or if the sessions of the account were ended. The failures
+        of what there was before stay counted; the first second factor is bound anew.
+        """
+        is_first = not account.register.has_second_factor
+        return step(
+            statements.FIRST_REGISTER_ADDED if is_first else statements.REGISTER_REPLACED,
+            id=account.id,
+            register_number=register.number,
+            session_epoch=account.session_epoch,
+            register=register_json(register),
+        )
+
     def register_written(self, user_id: str, register: Register, *, changed: bool) -> Step:
         """Write the register clean; refuse if its number is no more.
 
@@ -346,13 +367,11 @@ class Store:
 
     def refresh_register(self, account: Account, register: Register) -> Step:
         """Write what is shown of the authenticators, if nothing else has been written since."""
-        return also(
-            statements.REFRESH_REGISTER,
-            id=account.id,
-            register_number=account.register.number,
-            was=register_json(account.register),
-            register=register_json(register),
-        )
+        return also(statements.REFRESH_REGISTER, **_refreshed(account, register))
+
+    def rename_entry(self, account: Account, register: Register) -> Step:
+        """Write what an authenticator is called; refuse if anything has been written since."""
+        return step(statements.REFRESH_REGISTER, **_refreshed(account, register))
 
     def fail_activation(
         self, user_id: str, number: int, now: datetime, *, here: Counter, familiar: bool = False
@@ -479,6 +498,31 @@ class Store:
             step(statements.DELETE_STALE_ORIGINS, before=to_micros(now - REMEMBERED))
         )
         return any(deleted is not None for deleted in (sessions, attempts, origins))
+
+
+def _arrival(row: Row, origin: Origin) -> Arrival:
+    return Arrival(
+        origin=origin,
+        network_known=bool(row.network_known),
+        agent_known=bool(row.agent_known),
+    )
+
+
+def _refreshed(account: Account, register: Register) -> dict[str, object]:
+    return {
+        "id": account.id,
+        "register_number": account.register.number,
+        "was": account.register_read,
+        "register": register_json(register),
+    }
+
+
+def _used(account: Account, register: Register) -> dict[str, object]:
+    return {
+        **_refreshed(account, register),
+        "factor_epoch": account.factor_epoch,
+        "session_epoch": account.session_epoch,
+    }
 
 
 def _upon(statement: Statement, counter: Counter, now: datetime) -> Step:

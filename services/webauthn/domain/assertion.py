@@ -5,14 +5,13 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from fido2.webauthn import AuthenticatorData
-
+from services.webauthn.domain.attested import authenticator_data
 from services.webauthn.domain.client_data import GET, ClientData
 from services.webauthn.domain.client_data import MAX_BYTES as MAX_CLIENT_DATA
 from services.webauthn.domain.encoding import decode
 from services.webauthn.domain.keys import verify
-from services.webauthn.domain.policy import Rules, Use
-from services.webauthn.domain.refusal import Reason, Refused, refusing, require
+from services.webauthn.domain.policy import Conveyance, Rules, Use
+from services.webauthn.domain.refusal import Reason, require, settled
 from services.webauthn.domain.registration import check_flags, check_make, read
 
 HANDLE_BYTES = 64  # section 14.6.1
@@ -34,22 +33,23 @@ class Response:
     @classmethod
     def read(cls, credential: Mapping[str, Any]) -> "Response | Reason":
         """Return the AuthenticationResponseJSON in `credential`, or why it is none."""
-        try:
-            raw_id, response = read(credential)
-            handle = response.get("userHandle")
-            return cls(
-                credential_id=raw_id,
-                client_data=ClientData.parse(
-                    decode(response.get("clientDataJSON"), at_most=MAX_CLIENT_DATA)
-                ),
-                authenticator_data=decode(
-                    response.get("authenticatorData"), at_most=MAX_AUTHENTICATOR_DATA
-                ),
-                signature=decode(response.get("signature"), at_most=MAX_SIGNATURE),
-                handle=None if handle is None else decode(handle, at_most=HANDLE_BYTES),
-            )
-        except Refused as refused:
-            return refused.reason
+        return settled(lambda: cls._read(credential))
+
+    @classmethod
+    def _read(cls, credential: Mapping[str, Any]) -> "Response":
+        raw_id, response = read(credential)
+        handle = response.get("userHandle")
+        return cls(
+            credential_id=raw_id,
+            client_data=ClientData.parse(
+                decode(response.get("clientDataJSON"), at_most=MAX_CLIENT_DATA)
+            ),
+            authenticator_data=decode(
+                response.get("authenticatorData"), at_most=MAX_AUTHENTICATOR_DATA
+            ),
+            signature=decode(response.get("signature"), at_most=MAX_SIGNATURE),
+            handle=None if handle is None else decode(handle, at_most=HANDLE_BYTES),
+        )
 
 
 @dataclass(frozen=True)
@@ -88,12 +88,16 @@ class Person:
 
 @dataclass(frozen=True)
 class Assertion:
-    """A proof that holds, as far as can be said before it is spent."""
+    """A proof that holds, as far as can be said before it is spent.
+
+    `in_hardware` is whether the key cannot leave a chip; None where nobody vouches either way.
+    """
 
     user_verified: bool
     backed_up: bool
     sign_count: int
     clone_suspected: bool
+    in_hardware: bool | None = None
 
 
 def judge(
@@ -104,23 +108,26 @@ def judge(
     rules: Rules,
 ) -> Assertion | Reason:
     """Return what an assertion proves, or why it does not. `person` is None for a login."""
-    try:
+
+    def whole() -> Assertion:
         _check_whose(response, challenge, credential, person)
         return _judge(response, challenge, credential, rules)
-    except Refused as refused:
-        return refused.reason
+
+    return settled(whole)
 
 
 def amr(credential: Credential, assertion: Assertion) -> list[str]:
     """Return how the person was authenticated, in the words of RFC 8176.
 
     A key was used (`pop`) by somebody who was there (`user`). Where the key lies is said only if
-    it is known: a key that can be synced is in software's hands (`swk`), one whose maker vouches
-    for it is in hardware (`hwk`). What verified the user, PIN or finger, no authenticator tells;
-    that something did makes two factors (`mfa`).
+    it is known: a key that can be synced is in software's hands (`swk`); of others FIDO's metadata
+    say it (`swk` or `hwk`), where a maker has vouched for the make. What verified the user, PIN or
+    finger, no authenticator tells; that something did makes two factors (`mfa`).
     """
-    place = ["swk"] if credential.backup_eligible else ["hwk"] if credential.is_attested else []
-    return ["pop", *place, "user", *(["mfa"] if assertion.user_verified else [])]
+    places: dict[bool | None, list[str]] = {None: [], False: ["swk"], True: ["hwk"]}
+    in_hardware = False if credential.backup_eligible else assertion.in_hardware
+    verified = ["mfa"] if assertion.user_verified else []
+    return ["pop", *places[in_hardware], "user", *verified]
 
 
 def has_regressed(stored: int, received: int) -> bool:
@@ -150,14 +157,15 @@ def _judge(
     rules: Rules,
 ) -> Assertion:
     response.client_data.check(GET, challenge.value, rules.party)
-    with refusing():
-        data = AuthenticatorData(response.authenticator_data)
+    data = authenticator_data(response.authenticator_data)
     check_flags(data, rules.party.id_hash, verified=challenge.verification_required)
     unchanged = data.is_backup_eligible() == credential.backup_eligible
     require(unchanged, Reason.BACKUP_ELIGIBILITY)
     alone = challenge.use is Use.LOGIN
     require(credential.user_verified or not alone, Reason.NOT_ALONE)
     if rules.policy.at_use:
+        is_asked = rules.policy.conveyance is not Conveyance.NONE
+        require(credential.is_attested or not is_asked, Reason.UNTRUSTED)
         check_make(credential.aaguid, credential.backup_eligible, rules)
     signed = response.authenticator_data + response.client_data.hash
     verify(credential.public_key, signed, response.signature)
@@ -166,4 +174,11 @@ def _judge(
         backed_up=data.is_backed_up(),
         sign_count=data.counter,
         clone_suspected=has_regressed(credential.sign_count, data.counter),
+        in_hardware=_in_hardware(credential, rules),
     )
+
+
+def _in_hardware(credential: Credential, rules: Rules) -> bool | None:
+    """Return where the key lies, as far as the make is proved and FIDO knows."""
+    entry = rules.metadata.by_aaguid.get(credential.aaguid) if credential.is_attested else None
+    return None if entry is None else entry.in_hardware

@@ -2,20 +2,23 @@
 
 from collections.abc import Sequence
 from datetime import datetime
-from itertools import pairwise
 
 from cryptography import x509
+from cryptography.hazmat.primitives.asymmetric import ec
 from fido2.attestation.apple import AppleAttestation
 from fido2.attestation.base import Attestation
-from fido2.attestation.packed import PackedAttestation
+from fido2.attestation.packed import OID_AAGUID, PackedAttestation
 from fido2.attestation.tpm import TpmAttestation
 from fido2.attestation.u2f import FidoU2FAttestation
-from fido2.webauthn import AttestationObject
+from fido2.webauthn import AuthenticatorData
 
-from services.webauthn.domain.metadata import Entry, Metadata
+from services.webauthn.domain.attested import Attested
+from services.webauthn.domain.chain import leads_to
+from services.webauthn.domain.keys import ALG, ALGORITHMS
+from services.webauthn.domain.metadata import NO_AAGUID, Entry, Metadata
 from services.webauthn.domain.refusal import Reason, Refused, refusing, require
 
-FORMATS: dict[str, Attestation] = {
+VERIFIED: dict[str, Attestation] = {
     "packed": PackedAttestation(),
     "fido-u2f": FidoU2FAttestation(),
     "tpm": TpmAttestation(),
@@ -23,11 +26,15 @@ FORMATS: dict[str, Attestation] = {
 }
 """The formats of statements that fido2 verifies, without SafetyNet, whose service has ended."""
 
+MEMBERS = {"alg": int, "sig": bytes, "x5c": list, "ver": str, "certInfo": bytes, "pubArea": bytes}
+"""What these have (sections 8.2 to 8.8). fido2 does not look before it uses them."""
+
 MAX_CHAIN = 6  # certificates
+FLAG = AuthenticatorData.FLAG
 
 
 def vouched(
-    attestation: AttestationObject,
+    attested: Attested,
     client_data_hash: bytes,
     aaguid: str,
     metadata: Metadata,
@@ -36,66 +43,74 @@ def vouched(
     """Return the make that an attestation proves, steps 21 to 24 of section 7.1. Raises Refused.
 
     What the authenticator says of itself alone (`none`, self attestation) proves nothing.
+    The key that it has made has been checked before.
     """
-    path = _path(attestation, client_data_hash)
+    path = _verified(attested, client_data_hash)
     with refusing(Reason.UNTRUSTED):
         certificates = [x509.load_der_x509_certificate(der) for der in path]
-        entry = metadata.find(aaguid, certificates)
+    with refusing(Reason.ATTESTATION):
+        _check_what_fido2_does_not(attested, certificates, aaguid)
+    with refusing(Reason.UNTRUSTED):
+        entry = metadata.find(aaguid, certificates[0])
     if entry is None:
         raise Refused(Reason.UNTRUSTED)
-    compromised = entry.all_compromised or entry.compromised & set(path)
-    require(not entry.is_revoked and not compromised, Reason.REVOKED)
+    require(not entry.is_revoked and not entry.compromised & set(path), Reason.REVOKED)
     with refusing(Reason.UNTRUSTED):
-        require(_leads_to(certificates, entry.anchors, now), Reason.UNTRUSTED)
+        require(leads_to(certificates, entry.anchors, now), Reason.UNTRUSTED)
     return entry
 
 
-def _path(attestation: AttestationObject, client_data_hash: bytes) -> list[bytes]:
+def _verified(attested: Attested, client_data_hash: bytes) -> list[bytes]:
     """Return the chain of certificates, the first of which has signed the statement."""
-    statement = FORMATS.get(attestation.fmt)
-    if statement is None:
+    statement = attested.statement
+    format_ = VERIFIED.get(attested.format)
+    if format_ is None:
         raise Refused(Reason.ATTESTATION)
-    with refusing(Reason.ATTESTATION):
-        result = statement.verify(attestation.att_stmt, attestation.auth_data, client_data_hash)
-        path = [bytes(certificate) for certificate in result.trust_path]
-    require(path, Reason.UNTRUSTED)
+    typed = (type(statement[name]) is kind for name, kind in MEMBERS.items() if name in statement)
+    require(all(typed), Reason.ATTESTATION)
+    path: list[bytes] = statement.get("x5c", [])
+    require(all(isinstance(der, bytes) for der in path), Reason.ATTESTATION)
     require(len(path) <= MAX_CHAIN, Reason.ATTESTATION)
+    with refusing(Reason.ATTESTATION):
+        format_.verify(statement, attested.data, client_data_hash)
+    require(path, Reason.UNTRUSTED)
     return path
 
 
-def _leads_to(path: Sequence[x509.Certificate], anchors: Sequence[bytes], now: datetime) -> bool:
-    """Tell whether each certificate is valid and issued by the next, and the last by an anchor.
+def _check_what_fido2_does_not(
+    attested: Attested, path: Sequence[x509.Certificate], aaguid: str
+) -> None:
+    """Raise Refused, or whatever a strange certificate leads to, unless the rest is right too."""
+    match attested.format:
+        case "fido-u2f":
+            _check_u2f(attested, path, aaguid)
+        case "apple":
+            # Section 8.8: the certificate is of the new credential itself.
+            key = attested.made.public_key
+            same = key.from_cryptography_key(path[0].public_key()) == key
+            require(same, Reason.ATTESTATION)
+        case "packed" | "tpm":
+            _check_make(path[0], bytes(attested.made.aaguid))
 
-    fido2's `verify_x509_chain` heeds signatures alone: neither dates nor names, nor whether an
-    issuer is one. An anchor is trusted as it is, and may be the first certificate itself.
+
+def _check_u2f(attested: Attested, path: Sequence[x509.Certificate], aaguid: str) -> None:
+    """Raise Refused for what no U2F key says of itself (section 8.6).
+
+    Neither its make nor most flags are signed by it: whoever carries its answer could say anything.
     """
-    if not all(cert.not_valid_before_utc <= now <= cert.not_valid_after_utc for cert in path):
-        return False
-    for issued, issuer in pairwise(path):
-        if not _is_authority(issuer) or not _is_issued_by(issued, issuer):
-            return False
-    return any(_ends_at(path[-1], anchor) for anchor in anchors)
+    key = path[0].public_key()
+    is_p256 = isinstance(key, ec.EllipticCurvePublicKey) and isinstance(key.curve, ec.SECP256R1)
+    require(is_p256 and len(path) == 1, Reason.ATTESTATION)
+    require(attested.made.public_key[ALG] == ALGORITHMS["ES256"], Reason.ATTESTATION)
+    require(attested.data.flags == FLAG.UP | FLAG.AT, Reason.ATTESTATION)
+    require(aaguid == NO_AAGUID, Reason.ATTESTATION)
 
 
-def _ends_at(last: x509.Certificate, der: bytes) -> bool:
+def _check_make(certificate: x509.Certificate, aaguid: bytes) -> None:
+    """Raise Refused if the certificate is of another make (sections 8.2.1 and 8.3.1)."""
     try:
-        anchor = x509.load_der_x509_certificate(der)
-    except ValueError:  # FIDO lists some that are broken
-        return False
-    return last == anchor or _is_issued_by(last, anchor)
-
-
-def _is_issued_by(issued: x509.Certificate, issuer: x509.Certificate) -> bool:
-    try:
-        issued.verify_directly_issued_by(issuer)
-    except Exception:  # a wrong signature, other names, or a kind of key that is not known
-        return False
-    return True
-
-
-def _is_authority(certificate: x509.Certificate) -> bool:
-    try:
-        constraints = certificate.extensions.get_extension_for_class(x509.BasicConstraints)
+        told = certificate.extensions.get_extension_for_oid(OID_AAGUID)
     except x509.ExtensionNotFound:
-        return False
-    return constraints.value.ca
+        return
+    require(not told.critical, Reason.ATTESTATION)
+    require(told.value.public_bytes() == b"\x04\x10" + aaguid, Reason.ATTESTATION)

@@ -35,6 +35,8 @@ class ClientData:
         texts = (type_, challenge, origin, "" if top_origin is None else top_origin)
         require(all(isinstance(text, str) for text in texts), Reason.UNREADABLE)
         require(isinstance(cross_origin, bool), Reason.UNREADABLE)
+        # JSON can write half a character, which no encoding has.
+        require(challenge.isascii(), Reason.UNREADABLE)
         return cls(type_, challenge, origin, cross_origin, top_origin, sha256(raw).digest())
 
     def check(self, type_: str, challenge: bytes, party: RelyingParty) -> None:

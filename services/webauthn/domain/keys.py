@@ -40,7 +40,11 @@ EXPONENTS = range(65537, 2**64, 2)  # FIPS 186-5 section A.1.1
 def check_key(key: Mapping[int, Any], offered: tuple[str, ...]) -> int:
     """Return the algorithm of a COSE key that can be used. Raises Refused."""
     algorithm = key.get(ALG)
-    require(algorithm in {ALGORITHMS[name] for name in offered}, Reason.ALGORITHM)
+    known = {ALGORITHMS[name] for name in offered}
+    require(type(algorithm) is int and algorithm in known, Reason.ALGORITHM)
+    # In Python, True is 1: a label or a value that is none would pass for one.
+    require(all(type(label) is int for label in key), Reason.KEY)
+    require(not any(isinstance(value, bool) for value in key.values()), Reason.KEY)
     with refusing(Reason.KEY):
         if algorithm in CURVES:
             _check_point(key, *CURVES[algorithm])

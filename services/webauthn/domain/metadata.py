@@ -2,9 +2,9 @@
 
 import json
 from base64 import b64decode
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
 import jwt
@@ -13,23 +13,43 @@ from cryptography.x509.verification import PolicyBuilder, Store, VerificationErr
 
 SIGNER = "mds.fidoalliance.org"  # the name in the certificate of FIDO's signer
 BLOB_ALGORITHMS = ["RS256", "ES256"]
+NO_AAGUID = "00000000-0000-0000-0000-000000000000"  # what U2F keys have for one
+
+# What FIDO reports (Metadata Service 3, section 3.1.4) of makes that are not to be let in. Any
+# other `…_COMPROMISE` that it may invent counts too.
 REVOKED = "REVOKED"
-COMPROMISED = "ATTESTATION_KEY_COMPROMISE"
+ATTESTATION_COMPROMISED = "ATTESTATION_KEY_COMPROMISE"
+TOLERABLE = (
+    "USER_VERIFICATION_BYPASS",
+    ATTESTATION_COMPROMISED,
+    "USER_KEY_REMOTE_COMPROMISE",
+    "USER_KEY_PHYSICAL_COMPROMISE",
+)
+
+HARDWARE = frozenset({"hardware", "secure_element", "tee"})  # FIDO's registry, section 3.2
 
 
 @dataclass(frozen=True)
 class Entry:
     """What FIDO knows of a make. `anchors` are certificates, DER, that vouch for its attestations.
 
-    `compromised` are attestation certificates whose keys got into other hands; `all_compromised`
-    says that it is not known which.
+    `is_revoked` is for whatever FIDO reports that means the same to us. `compromised` are
+    attestation certificates whose keys got into other hands; if it is not known which, the make
+    is revoked. `key_protection` is where it keeps its keys.
     """
 
     name: str | None
     anchors: tuple[bytes, ...] = field(repr=False)
     is_revoked: bool = False
     compromised: frozenset[bytes] = field(default=frozenset(), repr=False)
-    all_compromised: bool = False
+    key_protection: frozenset[str] = frozenset()
+
+    @property
+    def in_hardware(self) -> bool | None:
+        """Tell whether the make keeps its keys in hardware; None if FIDO does not say."""
+        if "software" in self.key_protection:
+            return False
+        return True if self.key_protection & HARDWARE else None
 
 
 @dataclass(frozen=True)
@@ -40,16 +60,16 @@ class Metadata:
     by_key_identifier: Mapping[str, Entry] = field(default_factory=dict, repr=False)
     next_update: date | None = None
 
-    def find(self, aaguid: str, path: Sequence[x509.Certificate]) -> Entry | None:
-        """Return what is known of the make that attests with the chain `path`."""
-        if aaguid in self.by_aaguid:
-            return self.by_aaguid[aaguid]
-        for certificate in path:
-            identifier = x509.SubjectKeyIdentifier.from_public_key(certificate.public_key())
-            entry = self.by_key_identifier.get(identifier.digest.hex())
-            if entry is not None:
-                return entry
-        return None
+    def find(self, aaguid: str, certificate: x509.Certificate) -> Entry | None:
+        """Return what is known of the make that attests with `certificate`.
+
+        One that has an AAGUID is known by that alone: by its certificate it could pass for one
+        that has none, and the other way round.
+        """
+        if aaguid != NO_AAGUID:
+            return self.by_aaguid.get(aaguid)
+        identifier = x509.SubjectKeyIdentifier.from_public_key(certificate.public_key())
+        return self.by_key_identifier.get(identifier.digest.hex())
 
     def is_revoked(self, aaguid: str) -> bool:
         """Tell whether FIDO has called back all authenticators of this make."""
@@ -62,11 +82,17 @@ class Metadata:
 
     def is_stale(self, now: datetime) -> bool:
         """Tell whether FIDO has promised a newer one by now."""
-        return self.next_update is not None and now.date() > self.next_update
+        return self.is_overdue(now, timedelta(0))
+
+    def is_overdue(self, now: datetime, grace: timedelta) -> bool:
+        """Tell whether that was longer ago than `grace`."""
+        return self.next_update is not None and (now - grace).date() > self.next_update
 
 
-def read_blob(blob: bytes, root: bytes, now: datetime) -> Metadata:
+def read_blob(blob: bytes, root: bytes, now: datetime, tolerated: Collection[str] = ()) -> Metadata:
     """Return the metadata in FIDO's signed `blob`. `root` is the certificate, PEM, that is trusted.
+
+    Reports of a status among `tolerated` count for nothing.
 
     Raises ValueError unless the signer is the one that FIDO names, vouched for by `root`, and has
     signed it. fido2's `parse_blob` takes any certificate under the root for the signer's, whoever
@@ -84,7 +110,7 @@ def read_blob(blob: bytes, root: bytes, now: datetime) -> Metadata:
         builder.build_server_verifier(x509.DNSName(SIGNER)).verify(signer, between)
         key: Any = signer.public_key()
         payload = jwt.PyJWS().decode_complete(text, key, algorithms=BLOB_ALGORITHMS)["payload"]
-        return _metadata(json.loads(payload))
+        return _metadata(json.loads(payload), tolerated)
     except VerificationError:
         raise ValueError("is not signed by FIDO's signer, or its certificate has run out") from None
     except jwt.InvalidTokenError:
@@ -93,32 +119,42 @@ def read_blob(blob: bytes, root: bytes, now: datetime) -> Metadata:
         raise ValueError("is not a blob of FIDO metadata, or its root no certificate") from None
 
 
-def _metadata(document: Mapping[str, Any]) -> Metadata:
+def _metadata(document: Mapping[str, Any], tolerated: Collection[str]) -> Metadata:
     by_aaguid, by_key_identifier = {}, {}
     for item in document["entries"]:
-        entry = _entry(item)
-        if item.get("aaguid"):
-            by_aaguid[str(item["aaguid"]).lower()] = entry
+        entry = _entry(item, tolerated)
+        aaguid = str(item.get("aaguid") or NO_AAGUID).lower()
+        if aaguid != NO_AAGUID:
+            by_aaguid[aaguid] = entry
         for identifier in item.get("attestationCertificateKeyIdentifiers") or ():
             by_key_identifier[str(identifier).lower()] = entry
     next_update = datetime.strptime(document["nextUpdate"], "%Y-%m-%d").replace(tzinfo=UTC).date()
     return Metadata(by_aaguid, by_key_identifier, next_update)
 
 
-def _entry(item: Mapping[str, Any]) -> Entry:
+def _entry(item: Mapping[str, Any], tolerated: Collection[str]) -> Entry:
     statement = item.get("metadataStatement") or {}
-    reports = item.get("statusReports") or ()
-    compromised = [report for report in reports if report.get("status") == COMPROMISED]
+    reports = [report for report in item.get("statusReports") or () if _counts(report, tolerated)]
     batches = [
-        report.get("certificate") or report.get("batchCertificate") for report in compromised
+        report.get("certificate") or report.get("batchCertificate")
+        for report in reports
+        if report["status"] == ATTESTATION_COMPROMISED
     ]
+    others = [report for report in reports if report["status"] != ATTESTATION_COMPROMISED]
     return Entry(
         name=statement.get("description"),
         anchors=tuple(
             b64decode(certificate)
             for certificate in statement.get("attestationRootCertificates") or ()
         ),
-        is_revoked=any(report.get("status") == REVOKED for report in reports),
+        is_revoked=bool(others) or not all(batches),
         compromised=frozenset(b64decode(batch) for batch in batches if batch),
-        all_compromised=not all(batches),
+        key_protection=frozenset(statement.get("keyProtection") or ()),
     )
+
+
+def _counts(report: Mapping[str, Any], tolerated: Collection[str]) -> bool:
+    """Tell whether a report says that a make, or a batch of it, is not to be let in."""
+    status = report.get("status") or ""
+    is_bad = status in (REVOKED, *TOLERABLE) or status.endswith("_COMPROMISE")
+    return is_bad and status not in tolerated

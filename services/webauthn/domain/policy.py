@@ -9,6 +9,7 @@ from hashlib import sha256
 from urllib.parse import urlsplit
 
 from services.webauthn.domain.metadata import Metadata
+from services.webauthn.domain.origins import is_domain, is_local
 
 CHALLENGE_LIFETIME = timedelta(minutes=5)  # the longest that is allowed (security.md 1.3, step 8)
 
@@ -116,5 +117,5 @@ def _is_localhost(origin: str) -> bool:
         whole = f"{parts.scheme}://{host}" + (f":{parts.port}" if parts.port is not None else "")
     except ValueError:  # a port that is none
         return False
-    known = host == "localhost" or host.endswith(".localhost")
+    known = is_domain(host) and is_local(host)
     return parts.scheme in ("http", "https") and known and whole == origin

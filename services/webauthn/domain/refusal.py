@@ -1,8 +1,14 @@
 """Why a proof is refused. The audit trail is told; whoever offered the proof is not."""
 
-from collections.abc import Iterator
+import logging
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from enum import StrEnum
+from typing import TypeVar
+
+T = TypeVar("T")
+
+log = logging.getLogger(__name__)
 
 
 class Reason(StrEnum):
@@ -64,3 +70,19 @@ def refusing(reason: Reason = Reason.UNREADABLE) -> Iterator[None]:
         raise
     except Exception:
         raise Refused(reason) from None
+
+
+def settled(judge: Callable[[], T]) -> T | Reason:
+    """Return what `judge` finds, or why it refuses. Nothing else comes out of it.
+
+    An exception that nobody has thought of must not leave a challenge alive, nor be told of in the
+    words of whoever sent the proof: its type is logged, for us to mend what has let it through.
+    """
+    try:
+        return judge()
+    except Refused as refused:
+        return refused.reason
+    except Exception as error:
+        # Not the message or the traceback, which may have what was sent.
+        log.error("a proof could not be judged: %s", type(error).__name__)  # noqa: TRY400
+        return Reason.UNREADABLE

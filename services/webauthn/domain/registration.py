@@ -1,5 +1,6 @@
 """The registration ceremony (section 7.1): options, and what comes back."""
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -7,22 +8,23 @@ from typing import Any
 from uuid import UUID
 
 from fido2 import cbor
-from fido2.webauthn import AttestationObject, AuthenticatorData
+from fido2.webauthn import AuthenticatorData
 
 from services.webauthn.domain import naming
 from services.webauthn.domain.attestation import vouched
+from services.webauthn.domain.attested import Attested
 from services.webauthn.domain.client_data import CREATE, ClientData
 from services.webauthn.domain.client_data import MAX_BYTES as MAX_CLIENT_DATA
 from services.webauthn.domain.encoding import decode, encode
 from services.webauthn.domain.keys import ALGORITHMS, check_key
 from services.webauthn.domain.options import Descriptor, Json, timeout
 from services.webauthn.domain.policy import Conveyance, Rules, Use
-from services.webauthn.domain.refusal import Reason, Refused, refusing, require
+from services.webauthn.domain.refusal import Reason, Refused, require, settled
 
 CREDENTIAL_ID_BYTES = range(16, 1024)  # section 4, "credential ID"; step 25
 MAX_ATTESTATION = 16384  # bytes: fido2's parser takes time that grows with the square
 MAX_TRANSPORTS = 8
-MAX_TRANSPORT = 32  # characters
+TRANSPORT = re.compile(r"[!-~]{1,32}", re.ASCII)
 
 
 @dataclass(frozen=True)
@@ -97,10 +99,7 @@ def judge(
     now: datetime,
 ) -> Registration | Reason:
     """Return the new credential, or why there is none."""
-    try:
-        return _judge(credential, enrolment, rules, now)
-    except Refused as refused:
-        return refused.reason
+    return settled(lambda: _judge(credential, enrolment, rules, now))
 
 
 def _judge(
@@ -112,14 +111,8 @@ def _judge(
     raw_id, response = read(credential)
     client_data = ClientData.parse(decode(response.get("clientDataJSON"), at_most=MAX_CLIENT_DATA))
     client_data.check(CREATE, enrolment.challenge, rules.party)
-    attested = decode(response.get("attestationObject"), at_most=MAX_ATTESTATION)
-    with refusing():
-        attestation = AttestationObject(attested)
-        data = attestation.auth_data
-        made = data.credential_data
-        attestation_format = str(attestation.fmt)[:MAX_TRANSPORT]
-    if made is None:
-        raise Refused(Reason.UNREADABLE)
+    attested = Attested.read(decode(response.get("attestationObject"), at_most=MAX_ATTESTATION))
+    data, made = attested.data, attested.made
     is_required = _requirement(enrolment, rules) == "required"
     check_flags(data, rules.party.id_hash, verified=is_required)
     algorithm = check_key(made.public_key, rules.policy.algorithms)
@@ -129,7 +122,7 @@ def _judge(
     provider = rules.names.get(aaguid)
     is_attested = rules.policy.conveyance is not Conveyance.NONE
     if is_attested:
-        entry = vouched(attestation, client_data.hash, aaguid, rules.metadata, now)
+        entry = vouched(attested, client_data.hash, aaguid, rules.metadata, now)
         provider = entry.name or provider
     check_make(aaguid, data.is_backup_eligible(), rules)
     return Registration(
@@ -144,7 +137,7 @@ def _judge(
         user_verified=data.is_user_verified(),
         backup_eligible=data.is_backup_eligible(),
         backed_up=data.is_backed_up(),
-        format=attestation_format,
+        format=attested.format,
         is_attested=is_attested,
     )
 
@@ -188,7 +181,8 @@ def _transports(value: object) -> tuple[str, ...]:
     require(value is None or isinstance(value, list), Reason.UNREADABLE)
     words = value if isinstance(value, list) else []
     require(
-        all(isinstance(w, str) and 0 < len(w) <= MAX_TRANSPORT for w in words), Reason.UNREADABLE
+        all(isinstance(word, str) and TRANSPORT.fullmatch(word) for word in words),
+        Reason.UNREADABLE,
     )
     return tuple(dict.fromkeys(words))[:MAX_TRANSPORTS]
 

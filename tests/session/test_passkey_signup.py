@@ -1,0 +1,277 @@
+"""Signing up with an address and a passkey, and no password."""
+
+import asyncio
+from typing import Any
+
+import pytest
+
+from services.session.domain.mails import MailKind
+from services.session.domain.stages import LOGIN_LIFETIME, Stage
+from services.session.flows.outcomes import (
+    Asked,
+    LoginNeeded,
+    Misfit,
+    Outcome,
+    Refused,
+    Standing,
+    Throttled,
+)
+from services.session.flows.register import LIVE
+from tests.session.house import (
+    ADA,
+    PASSWORD,
+    Crash,
+    Cut,
+    House,
+    Visitor,
+    faults_of,
+    kinds,
+    second_replica,
+    unavailable,
+)
+from tests.session.test_webauthn import consistent
+from tests.webauthn.authenticator import Device, Lies
+
+Json = dict[str, Any]
+
+
+async def sign_up(visitor: Visitor, email: str | None = ADA) -> Outcome:
+    flow = visitor.house.flows.signup
+    return visitor.keep(await flow.sign_up_by_passkey(await visitor.visit(), email))
+
+
+async def options(visitor: Visitor) -> Json:
+    """Return what the page of the last stage hands to the browser."""
+    asked = await visitor.house.flows.passkey_signup.options(await visitor.visit())
+    assert isinstance(asked, Asked)
+    shown = asked.display["creation_options"]
+    assert isinstance(shown, dict)
+    return shown
+
+
+async def complete(visitor: Visitor, credential: Json, name: str | None = None) -> Outcome:
+    flow = visitor.house.flows.passkey_signup
+    return visitor.keep(await flow.complete(await visitor.visit(), name, credential))
+
+
+async def waiting(house: House) -> Visitor:
+    """Return somebody who has verified the address and owes the passkey."""
+    ada = house.visitor()
+    await sign_up(ada)
+    outcome = await ada.verify(await house.code())
+    assert isinstance(outcome, Standing)
+    assert outcome.visit.pending is Stage.MFA_SIGNUP_WEBAUTHN
+    return ada
+
+
+def at(outcome: Outcome) -> Stage | None:
+    """Return the stage that an outcome waits at; None once it is a session."""
+    assert isinstance(outcome, Standing)
+    assert outcome.visit.authenticated is (outcome.visit.pending is None)
+    return outcome.visit.pending
+
+
+async def test_address_then_passkey_then_in(house: House) -> None:
+    """No password, no codes, no mail that tells of what the person has just done."""
+    ada = house.visitor()
+    assert at(await sign_up(ada)) is Stage.VERIFY_EMAIL
+    assert at(await ada.verify(await house.code())) is Stage.MFA_SIGNUP_WEBAUTHN
+    asked = await options(ada)
+    assert asked["publicKey"]["authenticatorSelection"]["residentKey"] == "required"
+    assert asked["publicKey"]["authenticatorSelection"]["userVerification"] == "required"
+    before = ada.token
+
+    session = await complete(ada, Device().create(asked), "Ada's phone")
+
+    assert at(session) is None
+    assert isinstance(session, Standing)
+    assert kinds(session) == []
+    assert ada.token not in (None, before)
+    assert session.visit.account is not None
+    assert not session.visit.account.has_usable_password
+    assert await house.registered("webauthn") == await house.keys()
+    assert len(await house.keys()) == 1
+    assert await house.registered("recovery_codes") == []
+    assert await house.notices() == []
+    assert (await house.events())[-2:] == ["authenticator_added", "logged_in"]
+    assert await consistent(house)
+
+
+async def test_the_passkey_opens_the_account_and_a_password_does_not(house: House) -> None:
+    ada = await waiting(house)
+    assert at(await complete(ada, Device().create(await options(ada)))) is None
+    other = house.visitor()
+
+    assert faults_of(await other.log_in(ADA, PASSWORD)) == ["email_password_mismatch"]
+    assert faults_of(await other.log_in(ADA, "")) == ["email_password_mismatch"]
+
+
+async def test_nothing_is_passed_without_the_passkey(house: House) -> None:
+    """O1: the stage allows its own endpoints and nothing else."""
+    ada = await waiting(house)
+
+    assert isinstance(await ada.authenticators(), LoginNeeded)
+    assert isinstance(await ada.change_password(None, PASSWORD), LoginNeeded)
+    assert isinstance(await ada.show_totp(), LoginNeeded)
+    visit = await ada.visit()
+    assert isinstance(await house.flows.webauthn.options(visit, passwordless=True), LoginNeeded)
+    assert isinstance(await ada.verify("AAAA-AAAA"), Misfit)
+
+
+async def test_the_stage_is_nobody_elses(house: House) -> None:
+    """409 before the address is verified, to others, and after it is over."""
+    ada = house.visitor()
+    flow = house.flows.passkey_signup
+    assert isinstance(await flow.options(await ada.visit()), Misfit)
+    await sign_up(ada)
+    assert isinstance(await flow.options(await ada.visit()), Misfit)
+    assert isinstance(await flow.complete(await ada.visit(), None, {"id": "a"}), Misfit)
+    await ada.verify(await house.code())
+    credential = Device().create(await options(ada))
+    assert at(await complete(ada, credential)) is None
+    assert isinstance(await flow.options(await ada.visit()), Misfit)
+    assert isinstance(await flow.complete(await ada.visit(), None, credential), Misfit)
+    bob = await house.visitor().join("bob@example.org")
+    assert isinstance(await flow.options(await bob.visit()), Misfit)
+
+
+@pytest.mark.parametrize(
+    "lies",
+    [
+        Lies(challenge=b"another"),
+        Lies(origin="https://evil.example"),
+        Lies(clear_flags=0x04),  # not verified by PIN or finger: it could never log in
+    ],
+    ids=["challenge", "origin", "unverified"],
+)
+async def test_a_refused_passkey_leaves_the_login_where_it_is(house: House, lies: Lies) -> None:
+    ada = await waiting(house)
+
+    refused = await complete(ada, Device().create(await options(ada), lies))
+
+    assert faults_of(refused) == ["incorrect_code"]
+    assert await house.keys() == []
+    assert (await house.user()).register_pending is None
+    assert at(await complete(ada, Device().create(await options(ada)))) is None
+
+
+async def test_a_known_address_is_answered_as_an_unknown_one(house: House) -> None:
+    """L6: and the owner is told."""
+    ada = await waiting(house)
+    await complete(ada, Device().create(await options(ada)))
+    house.clock.turn(minutes=1)
+    stranger = house.visitor()
+
+    answered = await sign_up(stranger)
+
+    assert at(answered) is Stage.VERIFY_EMAIL
+    (told,) = await house.mails()
+    assert (told.kind, told.to) == (MailKind.ACCOUNT_EXISTS, ADA)
+    for _ in range(3):
+        await stranger.verify("BBBB-BBBB")
+    assert isinstance(await house.flows.passkey_signup.options(await stranger.visit()), Misfit)
+
+
+async def test_who_gives_up_the_stage_holds_the_address(house: House) -> None:
+    """As by allauth: the same answer to a second sign-up, and no second account."""
+    await waiting(house)
+    house.clock.turn(seconds=LOGIN_LIFETIME.total_seconds())
+    again = house.visitor()
+
+    assert at(await sign_up(again)) is Stage.VERIFY_EMAIL
+    (told,) = await house.mails()
+    assert told.kind is MailKind.ACCOUNT_EXISTS
+    assert await house.user() is not None  # the only one
+
+
+async def test_sign_ups_by_passkey_count_as_sign_ups(house: House) -> None:
+    for n in range(20):
+        await sign_up(house.visitor(), f"p{n}@example.org")
+
+    assert isinstance(await sign_up(house.visitor(), "q@example.org"), Throttled)
+    assert isinstance(await house.visitor().sign_up("r@example.org"), Throttled)
+
+
+async def test_what_cannot_be_read_is_refused_before_anything_else(house: House) -> None:
+    ada = await (house.visitor()).join()
+
+    assert isinstance(await sign_up(ada, None), Refused)
+    assert isinstance(await sign_up(ada, "bob@example.org"), Misfit)
+
+
+async def test_while_webauthn_is_away_the_stage_waits(house: House) -> None:
+    """O4: nobody is let past, and all goes on when it is back."""
+    ada = await waiting(house)
+    credential = Device().create(await options(ada))
+    house.wires["webauthn"].break_down()
+    flow, visit = house.flows.passkey_signup, await ada.visit()
+
+    assert await unavailable(flow.options(visit))
+    assert await unavailable(flow.complete(visit, None, credential))
+    house.wires["webauthn"].restore()
+    assert at(await complete(ada, Device().create(await options(ada)))) is None
+    assert await consistent(house)
+
+
+@pytest.mark.parametrize("where", Cut)
+async def test_a_lost_answer_costs_another_passkey_and_not_the_account(
+    house: House, where: Cut
+) -> None:
+    ada = await waiting(house)
+    house.wires["webauthn"].cut("POST", "complete", where)
+
+    assert await unavailable(complete(ada, Device().create(await options(ada))))
+    assert at(await complete(ada, Device().create(await options(ada)))) is None
+    assert len(await house.registered("webauthn")) == 1
+    assert await consistent(house)
+
+
+@pytest.mark.parametrize("at_once", [True, False])
+@pytest.mark.parametrize("writes", [0, 1])
+async def test_a_process_that_dies_leaves_the_stage_to_be_done_over(
+    house: House, writes: int, at_once: bool
+) -> None:
+    ada = await waiting(house)
+    visit, credential = await ada.visit(), Device().create(await options(ada))
+    mortal = house.mortal(writes, at_once=at_once)
+    with pytest.raises(Crash):
+        await mortal.flows.passkey_signup.complete(visit, None, credential)
+    house.clock.turn(seconds=LIVE.total_seconds())
+
+    assert at(await complete(ada, Device().create(await options(ada)))) is None
+    assert len(await house.registered("webauthn")) == 1
+    assert await consistent(house)
+
+
+async def test_a_logout_stops_the_passkey_on_its_way(house: House) -> None:
+    """N3."""
+    ada = await waiting(house)
+    credential = Device().create(await options(ada))
+    held = house.wires["webauthn"].hold("POST", "complete", Cut.AFTER)
+    completing = asyncio.create_task(complete(ada, credential))
+    await held.arrived.wait()
+    await ada.log_out()
+    held.go_on.set()
+
+    assert await unavailable(completing)
+    assert await house.registered("webauthn") == []
+    assert len(await house.session_rows()) == 0
+    assert await consistent(house)
+
+
+async def test_one_passkey_opens_one_session(pg_house: House) -> None:
+    """O6: four requests at two replicas."""
+    ada = await waiting(pg_house)
+    visit, credential = await ada.visit(), Device().create(await options(ada))
+    async with second_replica(pg_house) as replica:
+        outcomes = await asyncio.gather(
+            *(
+                house.flows.passkey_signup.complete(visit, None, credential)
+                for house in (pg_house, replica) * 2
+            ),
+            return_exceptions=True,
+        )
+
+    assert sum(isinstance(outcome, Standing) for outcome in outcomes) == 1
+    assert len(await pg_house.registered("webauthn")) == 1
+    assert await consistent(pg_house)
