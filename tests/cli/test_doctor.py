@@ -3,7 +3,7 @@
 import json
 import socket
 import sqlite3
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing
 from pathlib import Path
 
@@ -35,10 +35,14 @@ def variables(tmp_path: Path) -> dict[str, str]:
     return dict(read(None, told).variables)
 
 
-def loaded(monkeypatch: pytest.MonkeyPatch, variables: Mapping[str, str]) -> Settings:
+def loaded(
+    monkeypatch: pytest.MonkeyPatch,
+    variables: Mapping[str, str],
+    services: Sequence[str] = SERVICES,
+) -> Settings:
     for name, value in variables.items():
         monkeypatch.setenv(name, value)
-    return load_settings(SERVICES)
+    return load_settings(services)
 
 
 @pytest.fixture
@@ -209,7 +213,7 @@ def test_a_public_address_that_is_unsafe_is_told(
     """N11: links and origins come from PUBLIC_URL, so it has to be right."""
     variables |= {"PUBLIC_URL": url, "COUNTERSIGN_DEVELOPMENT": development}
 
-    told = list(doctor.odd_public_url(loaded(monkeypatch, variables)))
+    told = list(doctor.odd_public_url(loaded(monkeypatch, variables, ["session"])))
 
     assert len(told) == len(words)
     assert all(word in problem for word, problem in zip(words, told, strict=True))
@@ -283,7 +287,8 @@ def test_hsts_that_nobody_would_heed_is_told(
 ) -> None:
     https = {"COUNTERSIGN_DEVELOPMENT": "false", "PUBLIC_URL": "https://id.example.com"}
 
-    found = list(doctor.unheard_promises(loaded(monkeypatch, variables | https | told)))
+    settings = loaded(monkeypatch, variables | https | told, ["session"])
+    found = list(doctor.unheard_promises(settings))
 
     assert len(found) == len(words)
     assert all(word in problem for word, problem in zip(words, found, strict=True))

@@ -24,7 +24,7 @@ PERIOD, TOLERANCE = 120, 3  # seconds, periods
 SERVICES = ("session", "totp", "recovery", "webauthn")
 
 SETTINGS = {
-    "PUBLIC_URL": "http://countersign.example",
+    "PUBLIC_URL": "https://countersign.example",
     "MFA_SUPPORTED_TYPES": "recovery_codes,totp,webauthn",
     "ALLOWED_HOSTS": "127.0.0.1",
     "ALLAUTH_TRUSTED_CLIENT_IP_HEADER": "X-Real-IP",  # everybody has an address of their own

@@ -196,7 +196,15 @@ async def test_a_login_under_way_lives_fifteen_minutes(house: House) -> None:
         await ada.visit()
 
 
-STATES = ("nobody", "verify_email", "mfa_authenticate", "mfa_trust", "logged_in", "empty")
+STATES = (
+    "nobody",
+    "verify_email",
+    "mfa_authenticate",
+    "mfa_trust",
+    "mfa_signup_webauthn",
+    "logged_in",
+    "empty",
+)
 OPEN = {
     Access.ANYONE: set(STATES),
     Access.LOGGED_OUT: set(STATES),  # its flows refuse: see below
@@ -271,9 +279,13 @@ async def test_flows_refuse_what_the_edge_should_not_have_let_through(house: Hou
         if state != "mfa_trust":
             refused = await flows.trust.decide(visit, trusts=False)
             assert isinstance(refused, StageNeeded)
+        if state != "mfa_signup_webauthn":
+            assert await flows.passkey_signup.options(visit) == Misfit()
+            assert await flows.passkey_signup.complete(visit, None, {"id": "a"}) == Misfit()
         if state == "logged_in":
             assert await flows.login.log_in(visit, ADA, PASSWORD) == Misfit()
             assert await flows.signup.sign_up(visit, "new@example.org", PASSWORD) == Misfit()
+            assert await flows.signup.sign_up_by_passkey(visit, "new@example.org") == Misfit()
             continue
         for refused in (
             await flows.reauthenticate.by_password(visit, PASSWORD),
@@ -282,6 +294,10 @@ async def test_flows_refuse_what_the_edge_should_not_have_let_through(house: Hou
             await flows.totp.show(visit),
             await flows.totp.activate(visit, "123456"),
             await flows.totp.deactivate(visit),
+            await flows.webauthn.options(visit, passwordless=True),
+            await flows.webauthn.add(visit, None, {"id": "a"}),
+            await flows.webauthn.rename(visit, "a", "b"),
+            await flows.webauthn.remove(visit, ["a"]),
             await flows.trusted_browsers.list(visit),
             await flows.trusted_browsers.revoke(visit, ["b1"]),
             await flows.trusted_browsers.revoke_all(visit),

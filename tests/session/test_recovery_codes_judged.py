@@ -3,12 +3,15 @@
 import asyncio
 import json
 from collections.abc import Awaitable, Callable
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
 from services.session.domain.mails import MailKind
 from services.session.flows.outcomes import Codes, Outcome, Refused, Standing
+from shared.database import Change, Database, Row, Step
+from shared.event import Event
 from tests.session.house import (
     ADA,
     Cut,
@@ -18,11 +21,12 @@ from tests.session.house import (
     counted,
     faults_of,
     kinds,
+    make_flows,
     open_house,
     second_replica,
     unavailable,
 )
-from tests.session.keys import add_key, log_in
+from tests.session.keys import add_key, answer, ask
 from tests.session.recovering import WRONG, agrees, facts, gets_in, pending, rewrite, with_codes
 from tests.webauthn.authenticator import Device
 
@@ -229,8 +233,9 @@ async def test_of_two_parallel_uses_of_a_code_one_wins(pg_house: House) -> None:
     ada = await with_codes(pg_house)
     async with second_replica(pg_house) as replica:
         for code in ada.codes[:4]:
-            doors = [await pending(ada) for _ in range(4)]
-            for door in doors[2:]:
+            # Failures of two rounds on end are within the limit, in whichever order.
+            doors = [await pending(ada) for _ in range(3)]
+            for door in doors[1:]:
                 door.house = replica
             outcomes = await asyncio.gather(*(door.authenticate(code) for door in doors))
             passed = [o for o in outcomes if isinstance(o, Standing)]
@@ -264,6 +269,21 @@ async def test_of_two_parallel_uses_of_two_codes_both_win(pg_house: House) -> No
 
 
 # A part that is away
+
+
+class Held(Database):
+    """The same database, for a process whose next write is held up."""
+
+    def __init__(self, db: Database) -> None:
+        self.__dict__.update(db.__dict__)
+        self.arrived = asyncio.Event()
+        self.go_on = asyncio.Event()
+
+    async def apply(self, change: Change | Step, *events: Event) -> Row | None:
+        """Write, once it may go on."""
+        self.arrived.set()
+        await self.go_on.wait()
+        return await super().apply(change, *events)
 
 
 async def by_code(ada: Visitor) -> Outcome:
@@ -328,8 +348,11 @@ async def test_a_passkey_loses_nothing_either(house: House) -> None:
     ada = await with_codes(house)
     await add_key(ada, device)
     waiting = await pending(ada)
-    held = house.wires["webauthn"].hold("POST", "verifications", Cut.AFTER)
-    first = asyncio.create_task(log_in(ada.elsewhere(), device))
+    other = ada.elsewhere()
+    credential = device.get(await ask(other))
+    held = Held(house.db)
+    other.house = replace(house, flows=make_flows(held, house.factors, house.clock))
+    first = asyncio.create_task(answer(other, credential))
     await held.arrived.wait()
     assert isinstance(await waiting.authenticate(ada.codes[0]), Standing)
     held.go_on.set()

@@ -3,6 +3,7 @@
 import json
 from collections.abc import Callable
 from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -11,15 +12,16 @@ import structlog
 from cryptography import x509
 from cryptography.hazmat.primitives.hashes import SHA256
 from fastapi import FastAPI
+from prometheus_client import REGISTRY
 
 from services.webauthn.domain.metadata import Entry, Metadata, read_blob
 from services.webauthn.domain.policy import Conveyance, Use
 from services.webauthn.flows import WebAuthnFlows
-from services.webauthn.main import FIDO_ROOT, create_app
+from services.webauthn.main import FIDO_ROOT, create_app, read_metadata
 from services.webauthn.settings import Settings
 from services.webauthn.store import Place
 from shared.database import Database
-from shared.errors import ConfigurationError
+from shared.errors import ConfigurationError, Unavailable
 from tests.webauthn.authenticator import Credential, Device, Json
 from tests.webauthn.conftest import (
     RULES,
@@ -166,6 +168,22 @@ async def test_what_is_revoked_later_stops_working(
     assert await last_reason(db) == "revoked"
 
 
+async def test_what_nobody_vouched_for_stops_working_where_somebody_has_to(
+    flows: WebAuthnFlows, under: Making, vouching: Vouching, db: Database
+) -> None:
+    """W7.1-24: a policy that becomes stricter holds for what was registered before it."""
+    used = device()
+    assert await enrol(flows, used, passwordless=True)
+
+    assert (await log_in(vouching(), used)).reason == "untrusted"
+    assert await last_reason(db) == "untrusted"
+    for use in (Use.AUTHENTICATE, Use.REAUTHENTICATE):
+        assert (await prove(vouching(), used, use=use)).reason == "untrusted"
+    lenient = under(conveyance=Conveyance.DIRECT, at_use=False)
+    assert (await log_in(lenient, used)).reason is None
+    assert (await log_in(flows, used)).reason is None
+
+
 def nothing(*_: Any) -> Json:
     return {}
 
@@ -246,6 +264,47 @@ def test_metadata_of_fido_are_read() -> None:
     assert "ab" * 20 in metadata.by_key_identifier
     assert metadata.names()[MAKE] == "Key 5"
     assert not metadata.is_stale(START)
+
+
+@pytest.mark.parametrize(
+    "status",
+    [
+        "REVOKED",
+        "USER_VERIFICATION_BYPASS",
+        "USER_KEY_REMOTE_COMPROMISE",
+        "USER_KEY_PHYSICAL_COMPROMISE",
+        "ATTESTATION_KEY_COMPROMISE",
+        "SOME_FUTURE_COMPROMISE",
+    ],
+)
+def test_what_fido_warns_of_counts_as_revoked(status: str) -> None:
+    """W7.1-24: unless it is tolerated; what was certified again stays so all the same."""
+    reports = [{"status": status}, {"status": "FIDO_CERTIFIED_L1"}]
+    told = blob(SIGNER, entry(ROOT, statusReports=reports))
+
+    assert read_blob(told, WEB.pem, START).is_revoked(MAKE)
+    assert not read_blob(told, WEB.pem, START, {status}).is_revoked(MAKE)
+
+
+@pytest.mark.parametrize("status", ["FIDO_CERTIFIED", "UPDATE_AVAILABLE", "NOT_FIDO_CERTIFIED"])
+def test_what_fido_says_else_does_not(status: str) -> None:
+    told = blob(SIGNER, entry(ROOT, statusReports=[{"status": status}]))
+
+    assert not read_blob(told, WEB.pem, START).is_revoked(MAKE)
+
+
+def test_where_makes_keep_their_keys_is_read() -> None:
+    told = entry(ROOT)
+    told["metadataStatement"]["keyProtection"] = ["hardware", "tee"]
+
+    assert read_blob(blob(SIGNER, told), WEB.pem, START).by_aaguid[MAKE].in_hardware is True
+
+
+def test_no_make_has_no_aaguid() -> None:
+    nobody = "00000000-0000-0000-0000-000000000000"
+    told = blob(SIGNER, entry(ROOT, aaguid=nobody, statusReports=[{"status": "REVOKED"}]))
+
+    assert not read_blob(told, WEB.pem, START).is_revoked(nobody)
 
 
 def test_metadata_may_come_over_an_authority_in_between() -> None:
@@ -343,3 +402,58 @@ def test_metadata_that_are_late_are_told_of(
 
     assert "out of date since 2026-05-03" in caplog.text
     assert json.dumps(MAKE) not in caplog.text
+
+
+@pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
+@pytest.mark.parametrize("attestation", ["direct", "enterprise"])
+def test_metadata_that_are_very_late_are_no_start(
+    settings: Settings, clock: Hands, tmp_path: Path, attestation: str
+) -> None:
+    """W7.1-24: where makers have to vouch, it has to be known which are revoked."""
+    told = blob(SIGNER, entry(), nextUpdate="2026-04-20")  # a fortnight ago
+
+    def start(**changes: Any) -> None:
+        create_app(with_metadata(settings, tmp_path, told, **changes), clock)
+
+    start(webauthn_attestation=attestation)
+    with pytest.raises(ConfigurationError, match="out of date since 2026-04-20"):
+        start(webauthn_attestation=attestation, webauthn_metadata_grace=timedelta(days=13))
+    clock.turn(days=1)
+    with pytest.raises(ConfigurationError, match="out of date since 2026-04-20"):
+        start(webauthn_attestation=attestation)
+    start(webauthn_attestation=attestation, webauthn_metadata_grace=timedelta(days=15))
+    start()  # nobody has to vouch
+
+
+@pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
+async def test_readiness_and_metrics_tell_when_metadata_run_out(
+    settings: Settings, clock: Hands, tmp_path: Path
+) -> None:
+    """The process goes on: it is told of in time, before a start is refused."""
+    app = create_app(with_metadata(settings, tmp_path, blob(SIGNER, entry())), clock)
+    (check,) = [check for check in app.state.checks if check.name == "FIDO metadata"]
+    until = REGISTRY.get_sample_value(
+        "countersign_fido_metadata_until_timestamp_seconds", {"source": "webauthn"}
+    )
+
+    assert until == datetime(2026, 6, 1, tzinfo=UTC).timestamp()
+    assert not check.required
+    await check.probe()
+    clock.now = datetime(2026, 6, 2, tzinfo=UTC)
+    with pytest.raises(Unavailable, match="out of date since 2026-06-01"):
+        await check.probe()
+
+
+@pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
+def test_what_is_tolerated_is_read_so(settings: Settings, clock: Hands, tmp_path: Path) -> None:
+    told = blob(SIGNER, entry(statusReports=[{"status": "USER_VERIFICATION_BYPASS"}]))
+    strict = with_metadata(settings, tmp_path, told)
+    lenient = with_metadata(
+        settings,
+        tmp_path,
+        told,
+        webauthn_tolerated_statuses=frozenset({"USER_VERIFICATION_BYPASS"}),
+    )
+
+    assert read_metadata(strict, clock).is_revoked(MAKE)
+    assert not read_metadata(lenient, clock).is_revoked(MAKE)

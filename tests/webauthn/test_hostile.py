@@ -1,10 +1,13 @@
-"""What nobody would send by mistake: it is refused like all else, for no more than it costs to read.
+"""What nobody would send by mistake: it is refused like all else, and costs no more.
 
 Nothing that is sent gets through as an exception: the challenge would outlive it.
 """
 
 import json
+import logging
 import tracemalloc
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from typing import Any
 
@@ -16,6 +19,7 @@ from hypothesis import given
 from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
+from services.webauthn.domain import refusal
 from services.webauthn.domain.assertion import Assertion
 from services.webauthn.domain.attested import FORMATS
 from services.webauthn.domain.metadata import Entry, Metadata
@@ -23,10 +27,10 @@ from services.webauthn.domain.policy import Conveyance, Policy
 from services.webauthn.domain.refusal import Reason
 from services.webauthn.domain.registration import Registration
 from shared.database import Database
-from tests.webauthn.authenticator import AT, HONEST, ORIGIN, UP, UV, Device, Lies
+from tests.webauthn.authenticator import AT, ED, HONEST, ORIGIN, Device, Lies
 from tests.webauthn.ceremony import CHALLENGE, asserted, registered
 from tests.webauthn.conftest import EVENTS, RULES, recorded
-from tests.webauthn.maker import AAGUID, MAKE, Authority, batch, u2f
+from tests.webauthn.maker import AAGUID, MAKE, Authority, batch
 
 ROOT = Authority("Root", unit="Authority")
 MANY = 4 * 10**8
@@ -116,7 +120,9 @@ def test_a_format_is_a_word(name: Any) -> None:
     assert registered(rules=DIRECT, format=name) is Reason.UNREADABLE
 
 
-@pytest.mark.parametrize("name", ["", "NONE", "none ", "\0", "line\n\u202e<b>", "x" * 33, "unheard-of"])
+@pytest.mark.parametrize(
+    "name", ["", "NONE", "none ", "\0", "line\n\u202e<b>", "x" * 33, "unheard-of"]
+)
 def test_a_format_is_one_that_is_registered(name: str) -> None:
     """W7.1-21: of IANA's registry, so that events tell none of a stranger's words."""
     assert registered(format=name) is Reason.ATTESTATION
@@ -130,12 +136,10 @@ def test_every_registered_format_is_let_in_where_nobody_has_to_vouch(name: str) 
     assert made.format == name
 
 
-@pytest.mark.parametrize("algorithm", [[1], {1: 1}, True, b"x", "ES256", -7.0])
+@pytest.mark.parametrize("algorithm", [[1], {1: 1}, True, b"x", "ES256", 7])
 def test_an_algorithm_is_a_number(algorithm: Any) -> None:
     """W7.1-20: a list or a map is one that was not offered."""
     key = {1: 2, 3: algorithm, -1: 1, -2: b"x" * 32, -3: b"y" * 32}
-    if isinstance(algorithm, float):
-        key[3] = -8 if algorithm == -8 else 7
 
     assert registered(Lies(public_key=key)) is Reason.ALGORITHM
 
@@ -214,8 +218,8 @@ async def test_whatever_is_sent_spends_the_challenge(raw: httpx.AsyncClient, db:
         asked = {"session_id": "s2", "purpose": "login"}
         began = await raw.post("/v1/challenges", json=asked)
         challenge = began.json()["display"]["request_options"]["publicKey"]["challenge"]
-        for sent in (text, client_data(challenge)):
-            proof = {"credential": assertion_of(sent)}
+        for client in (text, client_data(challenge)):
+            proof = {"credential": assertion_of(client)}
             told = await raw.post("/v1/verifications", json=asked | {"proof": proof})
             assert told.json()["accepted"] is False
     reasons = [told for told in await recorded(db) if told.startswith("failed")]
@@ -250,6 +254,28 @@ def assertion_of(client: bytes, data: bytes = b"", **members: Any) -> dict[str, 
     }
     told = {"id": named, "rawId": named, "type": "public-key", "response": response | members}
     return json.loads(json.dumps(told))  # type: ignore[no-any-return]
+
+
+class Kept(logging.Handler):
+    """Keeps what is logged."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.told: list[str] = []
+
+    def emit(self, record: logging.LogRecord) -> None:
+        self.told.append(record.getMessage())
+
+
+@contextmanager
+def kept_log() -> Iterator[list[str]]:
+    """Yield a list of what the backstop logs meanwhile."""
+    kept, log = Kept(), logging.getLogger(refusal.__name__)
+    log.addHandler(kept)
+    try:
+        yield kept.told
+    finally:
+        log.removeHandler(kept)
 
 
 SCALARS = (
@@ -294,6 +320,7 @@ CLIENT_DATA = st.dictionaries(
     extra=JSON,
 )
 def test_no_registration_leads_to_anything_but_a_judgement(
+    *,
     name: Any,
     statement: Any,
     data: Any,
@@ -315,7 +342,7 @@ def test_no_registration_leads_to_anything_but_a_judgement(
         extensions=extra,
     )
     for rules in (RULES, DIRECT):
-        with unlogged() as log:
+        with kept_log() as log:
             judged = registered(
                 lies,
                 rules,
@@ -340,6 +367,7 @@ def test_no_registration_leads_to_anything_but_a_judgement(
     what=st.sets(st.sampled_from(["client", "data", "extension", "members", "outer"])),
 )
 def test_no_assertion_leads_to_anything_but_a_judgement(
+    *,
     client: bytes,
     data: bytes,
     flags: int,
@@ -356,7 +384,7 @@ def test_no_assertion_leads_to_anything_but_a_judgement(
         trailing=cbor.encode(extension) if "extension" in what else b"",
     )
     broken = assertion_of(client, data, **(members if "members" in what else {}))
-    with unlogged() as log:
+    with kept_log() as log:
         judged = [asserted(lies), asserted(credential=broken)]
         if "outer" in what:
             judged.append(asserted(credential=broken | outer))
@@ -367,9 +395,6 @@ def test_no_assertion_leads_to_anything_but_a_judgement(
 def test_flags_that_promise_more_than_there_is_are_refused() -> None:
     """W7.2-15: a credential within an assertion, and extensions that are no map."""
     assert asserted(Lies(set_flags=AT)) is Reason.UNREADABLE
-    assert asserted(Lies(set_flags=0x80, trailing=cbor.encode([1]))) is Reason.UNREADABLE
-    assert isinstance(asserted(Lies(set_flags=0x80, trailing=cbor.encode({}))), Assertion)
-    assert registered(Lies(set_flags=0x80, trailing=b"\x05")) is Reason.UNREADABLE
-    assert UP | UV
-
-
+    assert asserted(Lies(set_flags=ED, trailing=cbor.encode([1]))) is Reason.UNREADABLE
+    assert isinstance(asserted(Lies(set_flags=ED, trailing=cbor.encode({}))), Assertion)
+    assert registered(Lies(set_flags=ED, trailing=b"\x05")) is Reason.UNREADABLE
