@@ -321,6 +321,9 @@ async def test_what_another_use_has_changed_is_not_lost(
     assert asked(house) == before
     left = (await facts(house))["unused"]
     assert left == await unused(house) == (9 if between is by_totp else 8)
+    mails = [m for m in await house.notices() if m.kind is MailKind.RECOVERY_CODE_USED]
+    told = sorted(m.facts["left"] for m in mails)  # each of its own use
+    assert told == (["9"] if between is by_totp else ["8", "9"])
     used = {entry.type: entry.last_used_at for entry in (await house.account()).register.entries}
     assert used["recovery_codes"] == house.clock()
     if between is by_totp:

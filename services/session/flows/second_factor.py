@@ -276,19 +276,25 @@ class SecondFactor:
             register=register,
             acceptance=(
                 *acceptance,
-                *self._told(account, register.find(entry.id), now),
+                *self._told(account, entry, verification, now),
                 *self._clones.accepted(account, entry, verification, now),
             ),
             anew=lambda found: again(account=found),
         )
 
-    def _told(self, account: Account, used: Entry | None, now: datetime) -> tuple[Step, ...]:
-        """Return the steps that tell the person that a recovery code was used, and what is left."""
-        if used is None or used.type != RECOVERY_CODES:
+    def _told(
+        self, account: Account, entry: Entry, verification: Verification, now: datetime
+    ) -> tuple[Step, ...]:
+        """Return the steps that tell the person that a recovery code was used, and what it left.
+
+        That is what its factor said of this use, whichever others the register knows of by now.
+        """
+        if entry.type != RECOVERY_CODES:
             return ()
-        low = used.facts.get("low") is True
+        after = {**entry.facts, **verification.changed}
+        low = after.get("low") is True
         kind = MailKind.RECOVERY_CODES_LOW if low else MailKind.RECOVERY_CODE_USED
-        left = {"left": str(used.facts.get("unused", 0))}
+        left = {"left": str(after.get("unused", 0))}
         return self._notices.tell(account.email, kind, now, left)
 
     async def _failed(
