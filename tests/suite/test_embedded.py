@@ -129,7 +129,7 @@ def test_killed_and_started_again_it_goes_on_where_it_was(tmp_path: Path) -> Non
         first.kill()
 
     # The second mail to one address would come too soon after the first.
-    env = first.variables | {"ACCOUNT_RATE_LIMITS": '{"confirm_email": null}'}
+    env = {**first.variables, "ACCOUNT_RATE_LIMITS": '{"confirm_email": null}'}
     with running_suite(tmp_path / "any folder", env=env) as second:
         assert not [process for process in left_behind if process.is_running()]
         assert not broker.is_running()
