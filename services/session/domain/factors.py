@@ -38,14 +38,12 @@ _BY_TYPE = {kind.type: kind for kind in KINDS}
 
 def is_real(type: str) -> bool:
     """Tell whether authenticators of a kind make a second factor. Of what is unknown, they do."""
-    kind = _BY_TYPE.get(type)
-    return kind is None or kind.is_real
+    return _kind(type).is_real
 
 
 def takes_code(type: str) -> bool:
     """Tell whether codes are sent to the factor of a kind. To that of what is unknown, they are."""
-    kind = _BY_TYPE.get(type)
-    return kind is None or kind.takes_code
+    return _kind(type).takes_code
 
 
 def is_waited_for(type: str) -> bool:
@@ -53,11 +51,13 @@ def is_waited_for(type: str) -> bool:
 
     Nothing counts for being held by a factor: only the register says what does.
     """
-    kind = _BY_TYPE.get(type)
-    return kind is None or kind.is_waited_for
+    return _kind(type).is_waited_for
 
 
 def service_of(type: str) -> str:
     """Return the service that keeps authenticators of a kind; that of the same name if unknown."""
-    kind = _BY_TYPE.get(type)
-    return type if kind is None else kind.service
+    return _kind(type).service
+
+
+def _kind(type: str) -> Kind:
+    return _BY_TYPE.get(type) or Kind(type=type, service=type)

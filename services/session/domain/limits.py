@@ -63,6 +63,14 @@ class Counter:
     about: str | None = None
 
 
+@dataclass(frozen=True, kw_only=True)
+class Spot:
+    """Where a person is: what counts their wrong codes here, and whether they have been before."""
+
+    here: Counter
+    familiar: bool
+
+
 def parse_rates(text: str) -> tuple[Rate, ...]:
     """Return the rates in `text`, such as `10/m/ip,5/300s/key`; without `per` it is `ip`.
 

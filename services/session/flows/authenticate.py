@@ -6,11 +6,12 @@ from functools import partial
 
 from pydantic import JsonValue
 
+from services.session.domain.limits import Spot
 from services.session.domain.origins import origin_of
 from services.session.domain.sessions import Account, Session
 from services.session.domain.stages import Login, Stage, pass_stage
 from services.session.flows.engine import Engine, arrived
-from services.session.flows.outcomes import Outcome, Refused, StageNeeded, Visit
+from services.session.flows.outcomes import Outcome, StageNeeded, Visit
 from services.session.flows.register import Registrar
 from services.session.flows.second_factor import (
     LOGIN,
@@ -80,26 +81,17 @@ class AuthenticateFlow:
         account = await self._registrar.settled(waiting.account)
         if account.factor_epoch != waiting.account.factor_epoch:  # this login ended with it
             return StageNeeded(visit.as_nobody)
-        here = self._store.limits.here(user=account.id, ip=visit.address)
-        familiar = _is_familiar(visit, waiting.login)
-        judged = await self._second_factor.judge(
+        spot = Spot(
+            here=self._store.limits.here(user=account.id, ip=visit.address),
+            familiar=_is_familiar(visit, waiting.login),
+        )
+        passed: Outcome | None = await self._second_factor.prove(
             account,
             proof,
+            partial(self._pass, visit, waiting.login),
             session_id=waiting.session.id,
             purpose=LOGIN,
-            here=here,
-            familiar=familiar,
-        )
-        if isinstance(judged, Refused):
-            return judged
-        passed: Outcome | None = await self._second_factor.enter(
-            account,
-            judged,
-            partial(self._pass, visit, waiting.login),
-            purpose=LOGIN,
-            here=here,
-            fault=proof.too_many,
-            familiar=familiar,
+            spot=spot,
         )
         return passed or StageNeeded(visit.as_nobody)
 

@@ -4,6 +4,7 @@ from collections.abc import Collection
 from dataclasses import replace
 
 from services.session.domain.faults import UNVERIFIED_EMAIL, incorrect_code, rate_limited
+from services.session.domain.limits import Spot
 from services.session.domain.methods import MethodKind
 from services.session.domain.reauthentication import Matter, Reauthentication
 from services.session.domain.register import Register
@@ -21,7 +22,7 @@ from services.session.flows.outcomes import (
     Removed,
     Visit,
 )
-from services.session.flows.register import Registrar, Spot, overtaken
+from services.session.flows.register import Registrar, overtaken
 from services.session.flows.second_factor import ACTIVATION, SecondFactor
 from services.session.store import Store
 from shared.clock import Clock
@@ -86,11 +87,8 @@ class CodeFactorFlow:
             return Refused((incorrect_code(),))
         if not account.email_verified:
             return Refused((replace(UNVERIFIED_EMAIL, param="code"),))
-        spot = Spot(
-            here=self._store.limits.here(user=account.id, ip=visit.address),
-            familiar=await self._second_factor.is_familiar(visit, account),
-        )
-        if await self._second_factor.rests(account, spot.here, familiar=spot.familiar):
+        spot = await self._second_factor.spot(visit, account)
+        if await self._second_factor.rests(account, spot):
             return await self._limited(account)
         return await self._judged(account, session, code, spot)
 
@@ -147,9 +145,7 @@ class CodeFactorFlow:
         return await self._refused(account, spot) or await self._limited(account)
 
     async def _refused(self, account: Account, spot: Spot) -> Refused | None:
-        return await self._second_factor.refused(
-            account, ACTIVATION, spot.here, familiar=spot.familiar, fault=rate_limited()
-        )
+        return await self._second_factor.refused(account, ACTIVATION, spot, rate_limited())
 
     async def _limited(self, account: Account) -> Outcome:
         return await self._second_factor.limited(account, ACTIVATION, rate_limited())

@@ -22,7 +22,6 @@ from services.session.events import (
 from services.session.flows.outcomes import (
     LoginNeeded,
     Outcome,
-    Refused,
     Standing,
     Visit,
 )
@@ -122,26 +121,13 @@ class ReauthenticateFlow:
             return LoginNeeded(visit)
         session, account = visit.logged_in
         account = await self._registrar.settled(account)
-        here = self._store.limits.here(user=account.id, ip=visit.address)
-        familiar = await self._second_factor.is_familiar(visit, account)
-        judged = await self._second_factor.judge(
+        proved = await self._second_factor.prove(
             account,
             proof,
+            partial(self._accepted, visit, session),
             session_id=session.id,
             purpose=REAUTHENTICATION,
-            here=here,
-            familiar=familiar,
-        )
-        if isinstance(judged, Refused):
-            return judged
-        proved = await self._second_factor.enter(
-            account,
-            judged,
-            partial(self._accepted, visit, session),
-            purpose=REAUTHENTICATION,
-            here=here,
-            fault=proof.too_many,
-            familiar=familiar,
+            spot=await self._second_factor.spot(visit, account),
         )
         return proved or _lost(visit)
 

@@ -7,11 +7,11 @@ as long as the change may be alive, whoever meets it is told to come again.
 """
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import datetime, timedelta
 
 from services.session.domain.factors import is_waited_for, service_of
-from services.session.domain.limits import Counter
+from services.session.domain.limits import Spot
 from services.session.domain.mails import MailKind
 from services.session.domain.register import (
     Entry,
@@ -49,14 +49,6 @@ LIVE = timedelta(seconds=15)
 
 # The factor may still be at work on a call that was given up: look again when it cannot be.
 BURIAL_DELAY = timedelta(minutes=1)
-
-
-@dataclass(frozen=True, kw_only=True)
-class Spot:
-    """Where a person is: what counts their wrong codes here, and whether they have been before."""
-
-    here: Counter
-    familiar: bool
 
 
 class Registrar:

@@ -10,7 +10,7 @@ from pydantic import JsonValue
 
 from services.session.domain.factors import RECOVERY_CODES, WEBAUTHN, is_real, takes_code
 from services.session.domain.faults import Fault, incorrect_code, too_many_attempts
-from services.session.domain.limits import FOR_EVER, Counter
+from services.session.domain.limits import FOR_EVER, Spot
 from services.session.domain.mails import MailKind
 from services.session.domain.methods import Method, MethodKind
 from services.session.domain.origins import origin_of
@@ -93,52 +93,41 @@ class SecondFactor:
         )
         return Asked(offer.display)
 
-    async def judge(
+    async def prove(
         self,
         account: Account,
         proof: Proof,
+        write: Callable[[Account, Accepted], Awaitable[T | None]],
         *,
         session_id: str,
         purpose: str,
-        here: Counter,
-        familiar: bool = False,
-    ) -> Accepted | Refused:
-        """Have `proof` judged by the factors of the account, and by registered authenticators only.
+        spot: Spot,
+    ) -> T | Refused | None:
+        """Have `proof` judged, and `write` write down that it is accepted; return what that does.
 
-        Which of them a code may be for is told by its form; where several are of one form they are
-        asked in turn, and that is one attempt. While the second factor rests no factor is asked, so
-        that no good code is spent. Where the owner has logged in before (`familiar`) a rest that
-        others caused stops nobody, but what has failed `here`. A failure is counted by the write
-        whose outcome decides what is said of it.
+        If nothing but other uses came in between, it is written after them: the proof is good, and
+        spent. None if what was accepted may not be written, but for the counter: that is said.
+
+        Which of the authenticators that the register holds a code may be for is told by its form;
+        where several are of one form they are asked in turn, and that is one attempt. While the
+        second factor rests no factor is asked, so that no good code is spent. Where the owner is
+        familiar a rest that others caused stops nobody, but what has failed there. A failure is
+        counted by the write whose outcome decides what is said of it.
 
         Raises Unavailable if a factor that the proof may be for is away, or one that the person has
         is not configured: a code of it could not be told from a wrong one. That counts nothing,
         unless another factor has judged the code: then it was a guess.
         """
-        if await self.rests(account, here, familiar=familiar):
-            return await self.limited(account, purpose, proof.too_many)
-        self._check_offered(account, proof)
-        away: Unavailable | None = None
-        judged: Verification | None = None
-        for entries in self._may_be_of(account, proof):
-            try:
-                verification = await self._verified(account, entries, proof, session_id, purpose)
-            except Unavailable as error:
-                away = error
-                continue
-            judged = verification
-            entry = account.register.find(verification.authenticator_id or "")
-            if verification.accepted is True and entry is not None and entry in entries:
-                return self._accepted(
-                    entry, verification, purpose, here, familiar=familiar, account=account
-                )
-        if away is not None and judged is None:
-            raise away
-        suspected = self._clones.refused(account, judged, self._clock()) if judged else ()
-        failed = await self._failed(account, proof, purpose, here, suspected, familiar=familiar)
-        if away is not None:
-            raise away
-        return failed
+        accepted = await self._judge(account, proof, session_id, purpose, spot)
+        while not isinstance(accepted, Refused):
+            written = await write(account, accepted)
+            if written is not None:
+                return written
+            found = await self._store.find_account(account.id)
+            if found is None or not found.was_used_since(account):
+                return await self._over(account, found, purpose, spot, proof.too_many)
+            account, accepted = found, accepted.anew(found)
+        return accepted
 
     async def limited(
         self,
@@ -155,74 +144,67 @@ class SecondFactor:
         wait = until(ends_at, now) if now < ends_at < FOR_EVER else None
         return Refused((fault,), wait)
 
-    async def enter(
-        self,
-        account: Account,
-        accepted: Accepted,
-        write: Callable[[Account, Accepted], Awaitable[T | None]],
-        *,
-        purpose: str,
-        here: Counter,
-        fault: Fault,
-        familiar: bool = False,
-    ) -> T | Refused | None:
-        """Have `write` write down what was accepted, and return what it does.
-
-        If nothing but other uses came in between, it is written after them: the proof is good, and
-        spent. Else return what is said if that is because of the counter, or None.
-        """
-        while True:
-            written = await write(account, accepted)
-            if written is not None:
-                return written
-            found = await self._store.find_account(account.id)
-            if found is None or not found.was_used_since(account):
-                return await self._over(account, found, purpose, here, fault, familiar=familiar)
-            account, accepted = found, accepted.anew(found)
-
     async def refused(
-        self,
-        account: Account,
-        purpose: str,
-        here: Counter,
-        *,
-        fault: Fault,
-        familiar: bool = False,
+        self, account: Account, purpose: str, spot: Spot, fault: Fault
     ) -> Refused | None:
         """Return what is said if a write was refused because of the counter, or None."""
         found = await self._store.find_account(account.id)
-        return await self._over(account, found, purpose, here, fault, familiar=familiar)
+        return await self._over(account, found, purpose, spot, fault)
 
-    async def _over(
-        self,
-        account: Account,
-        found: Account | None,
-        purpose: str,
-        here: Counter,
-        fault: Fault,
-        *,
-        familiar: bool,
-    ) -> Refused | None:
-        spent = await self._store.spent_until((here,), self._clock())
-        if spent or (found and await self.rests(found, here, familiar=familiar)):
-            return await self.limited(found or account, purpose, fault, spent_until=spent)
-        return None
+    async def spot(self, visit: Visit, account: Account) -> Spot:
+        """Return where whoever is logged in is.
 
-    async def is_familiar(self, visit: Visit, account: Account) -> bool:
-        """Tell whether a rest that others caused is to stop nobody here; asked for if it runs."""
+        Whether they have been there before is asked for only if a rest runs, which others may have
+        caused.
+        """
+        here = self._store.limits.here(user=account.id, ip=visit.address)
         if self._clock() >= account.mfa_rests_until:
-            return False
+            return Spot(here=here, familiar=False)
         origin = origin_of(visit.address, visit.user_agent)
-        return await self._store.has_been_at(account.id, origin)
+        return Spot(here=here, familiar=await self._store.has_been_at(account.id, origin))
 
-    async def rests(self, account: Account, here: Counter, *, familiar: bool) -> bool:
-        """Tell whether nothing is judged now; see `judge`."""
+    async def rests(self, account: Account, spot: Spot) -> bool:
+        """Tell whether nothing is judged now; see `prove`."""
         now = self._clock()
         if now >= account.mfa_rests_until:
             return False
-        if not familiar or account.mfa_rests_until >= FOR_EVER:
+        if not spot.familiar or account.mfa_rests_until >= FOR_EVER:
             return True
-        return await self._store.spent_until((here,), now) is not None
+        return await self._store.spent_until((spot.here,), now) is not None
+
+    async def _judge(
+        self, account: Account, proof: Proof, session_id: str, purpose: str, spot: Spot
+    ) -> Accepted | Refused:
+        if await self.rests(account, spot):
+            return await self.limited(account, purpose, proof.too_many)
+        self._check_offered(account, proof)
+        away: Unavailable | None = None
+        judged: Verification | None = None
+        for entries in self._may_be_of(account, proof):
+            try:
+                verification = await self._verified(account, entries, proof, session_id, purpose)
+            except Unavailable as error:
+                away = error
+                continue
+            judged = verification
+            entry = account.register.find(verification.authenticator_id or "")
+            if verification.accepted is True and entry is not None and entry in entries:
+                return self._accepted(entry, verification, purpose, spot, account)
+        if away is not None and judged is None:
+            raise away
+        suspected = self._clones.refused(account, judged, self._clock()) if judged else ()
+        failed = await self._failed(account, proof, purpose, spot, suspected)
+        if away is not None:
+            raise away
+        return failed
+
+    async def _over(
+        self, account: Account, found: Account | None, purpose: str, spot: Spot, fault: Fault
+    ) -> Refused | None:
+        spent = await self._store.spent_until((spot.here,), self._clock())
+        if spent or (found and await self.rests(found, spot)):
+            return await self.limited(found or account, purpose, fault, spent_until=spent)
+        return None
 
     def _check_offered(self, account: Account, proof: Proof) -> None:
         for kind in filter(is_real, account.register.types):
@@ -262,15 +244,14 @@ class SecondFactor:
         entry: Entry,
         verification: Verification,
         purpose: str,
-        here: Counter,
-        *,
-        familiar: bool,
+        spot: Spot,
         account: Account,
     ) -> Accepted:
         now = self._clock()
-        again = partial(self._accepted, entry, verification, purpose, here, familiar=familiar)
         register = account.register.used(entry.id, now, verification.changed)
-        acceptance = self._store.accept_mfa(account, register, now, here=here, familiar=familiar)
+        acceptance = self._store.accept_mfa(
+            account, register, now, here=spot.here, familiar=spot.familiar
+        )
         return Accepted(
             method=_method(entry, tuple(verification.amr), purpose, now),
             register=register,
@@ -279,7 +260,7 @@ class SecondFactor:
                 *self._told(account, entry, verification, now),
                 *self._clones.accepted(account, entry, verification, now),
             ),
-            anew=lambda found: again(account=found),
+            anew=partial(self._accepted, entry, verification, purpose, spot),
         )
 
     def _told(
@@ -302,22 +283,20 @@ class SecondFactor:
         account: Account,
         proof: Proof,
         purpose: str,
-        here: Counter,
+        spot: Spot,
         told: tuple[Step, ...],
-        *,
-        familiar: bool,
     ) -> Refused:
         now = self._clock()
         counted = await self._store.write(
-            *self._store.count_mfa_failure(account.id, now, here=here, familiar=familiar),
+            *self._store.count_mfa_failure(account.id, now, here=spot.here, familiar=spot.familiar),
             *told,
             events=[SecondFactorFailed(user_id=account.id, purpose=purpose)],
         )
         if counted is not None:
             return Refused((incorrect_code(proof.member),))
-        # In the same way as `enter`: neither answer nor time tells that the proof was not right.
+        # In the same way as in `prove`: neither answer nor time tells that the proof was not right.
         fault = proof.too_many
-        refused = await self.refused(account, purpose, here, fault=fault, familiar=familiar)
+        refused = await self.refused(account, purpose, spot, fault)
         return refused or await self.limited(account, purpose, fault)
 
 
