@@ -1,7 +1,8 @@
 """The contract between session and every factor: what goes over the wire, and the client."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from enum import StrEnum
+from hashlib import sha256
 from typing import Annotated, Any, TypeVar
 
 import httpx
@@ -58,6 +59,13 @@ class Enrolled(Answer):
 
     revision: str
     authenticators: list[Authenticator]
+
+    @classmethod
+    def of(cls, authenticators: Iterable[Authenticator]) -> "Enrolled":
+        """Return the answer that lists `authenticators`."""
+        listed = list(authenticators)
+        ids = "\n".join(sorted(authenticator.id for authenticator in listed))
+        return cls(revision=sha256(ids.encode()).hexdigest()[:16], authenticators=listed)
 
 
 class BeginEnrolment(Question):

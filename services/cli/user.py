@@ -19,6 +19,7 @@ from services.embedded import create_apps, living, load_settings, transports_to
 from services.session.flows import build_operating
 from services.session.flows.operate import Operating
 from services.session.flows.passwords import PasswordHasher
+from services.session.flows.trust import KEEPER
 from services.session.settings import Settings
 from services.session.store.people import Erasure, LiveSession, Person
 from shared.auth import Caller
@@ -29,7 +30,6 @@ from shared.http import connect
 from shared.settings import load
 from shared.trust import Browser, TrustClient
 
-RECOVERY = "recovery"  # the service that keeps trust
 MAX_PASSWORD = 4096  # characters read, of which the rules for passwords refuse most
 
 LIKE_AN_OPTION = re.compile(r"-[A-Za-z0-9_-]{21}")  # an id: 16 random bytes in base64url
@@ -249,17 +249,17 @@ async def _keeper(settings: Settings) -> AsyncIterator[TrustClient]:
     called, by session's right to do so.
     """
     try:
-        own = load_settings([RECOVERY])
+        own = load_settings([KEEPER])
     except ConfigurationError:
         apps = {}
     else:
         apps = create_apps(own)
     with _quietly():
         async with living(list(apps.values())):
-            transport = transports_to(apps).get(RECOVERY)
+            transport = transports_to(apps).get(KEEPER)
             caller = Caller(settings.session_caller_key, utc_now)
             http = connect(
-                settings.recovery_url, caller=caller, audience=RECOVERY, transport=transport
+                settings.recovery_url, caller=caller, audience=KEEPER, transport=transport
             )
             keeper = TrustClient(http)
             try:

@@ -28,6 +28,7 @@ from services.session.api.hosts import default_hosts
 from services.session.domain.factors import RECOVERY_CODES, TOTP, WEBAUTHN
 from services.session.domain.sessions import Client
 from services.session.flows import PasswordHasher, build_flows
+from services.session.flows.trust import KEEPER
 from services.session.pages import inbox
 from services.session.settings import Settings
 from shared.auth import Caller
@@ -38,8 +39,6 @@ from shared.factor import FactorClient
 from shared.http import Check, closing, connect, create_service
 from shared.settings import load
 from shared.trust import TrustClient
-
-RECOVERY = "recovery"  # the service that keeps trust
 
 
 def create_app(
@@ -203,9 +202,9 @@ def _keeper(
     if not settings.mfa_trust_enabled:
         return None
     caller = Caller(settings.session_caller_key, clock)
-    transport = transports.get(RECOVERY)
+    transport = transports.get(KEEPER)
     return TrustClient(
-        connect(settings.recovery_url, caller=caller, audience=RECOVERY, transport=transport)
+        connect(settings.recovery_url, caller=caller, audience=KEEPER, transport=transport)
     )
 
 

@@ -5,12 +5,11 @@ from typing import Annotated, cast
 from fastapi import APIRouter, Depends, Path, Request, Response
 from pydantic import BaseModel, ConfigDict, Field, JsonValue, ValidationError
 
-from services.totp.domain import Verdict, revision_of
+from services.totp.domain import Verdict
 from services.totp.flows import TotpFlows
 from services.totp.store import Authenticator as Kept
 from shared.errors import Malformed
 from shared.factor import (
-    Answer,
     Attempt,
     Authenticator,
     BeginEnrolment,
@@ -21,7 +20,7 @@ from shared.factor import (
     Id,
     Verification,
 )
-from shared.http import describe_body, json_body
+from shared.http import describe_body, json_answer, json_body
 
 router = APIRouter()
 
@@ -64,14 +63,14 @@ async def verify(
     judgement = await flows.verify(user_id, attempt.authenticators, _code(attempt.proof))
     # The audit trail tells a replay from a wrong code; the caller is not told.
     if judgement.verdict is not Verdict.ACCEPTED:
-        return _json(Verification(accepted=False))
+        return json_answer(Verification(accepted=False))
     verification = Verification(
         accepted=True,
         user_id=user_id,
         authenticator_id=judgement.authenticator_id,
         amr=["otp"],
     )
-    return _json(verification)
+    return json_answer(verification)
 
 
 @router.get("/v1/ready", status_code=204)
@@ -85,11 +84,7 @@ async def ready(flows: Flows) -> Response:
 async def list_authenticators(user_id: UserId, flows: Flows) -> Response:
     """Answer what a person has enrolled, without secrets."""
     kept = await flows.authenticators(user_id)
-    enrolled = Enrolled(
-        revision=revision_of(authenticator.id for authenticator in kept),
-        authenticators=[_shown(authenticator, flows) for authenticator in kept],
-    )
-    return _json(enrolled)
+    return json_answer(Enrolled.of(_shown(authenticator, flows) for authenticator in kept))
 
 
 @router.put(
@@ -113,7 +108,7 @@ async def begin_enrolment(
         display={"secret": offer.secret, "totp_url": offer.url, "totp_svg": offer.svg},
         expires_at=offer.expires_at.timestamp(),
     )
-    return _json(answer)
+    return json_answer(answer)
 
 
 @router.post(
@@ -131,7 +126,7 @@ async def complete_enrolment(
     code = _code(question.proof)
     made = await flows.complete(user_id, enrolment_id, question.session_id, code, question.name)
     authenticator = None if made is None else _shown(made, flows)
-    return _json(EnrolmentResult(accepted=made is not None, authenticator=authenticator))
+    return json_answer(EnrolmentResult(accepted=made is not None, authenticator=authenticator))
 
 
 @router.delete("/v1/users/{user_id}/authenticators/{authenticator_id}", status_code=204)
@@ -169,7 +164,3 @@ def _shown(kept: Kept, flows: TotpFlows) -> Authenticator:
         name=kept.name,
         facts={} if form is None else {"code_form": str(form)},
     )
-
-
-def _json(answer: Answer) -> Response:
-    return Response(answer.__pydantic_serializer__.to_json(answer), media_type="application/json")

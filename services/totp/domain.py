@@ -5,7 +5,6 @@ import hmac
 import re
 import secrets
 from base64 import b32encode
-from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
@@ -105,11 +104,6 @@ def is_code_of(secret: bytes, code: str, step: int, policy: Policy) -> bool:
 def is_bypass(code: str, bypass_code: str) -> bool:
     """Tell whether `code` is the one that development settings let through, if they name one."""
     return bool(bypass_code) and hmac.compare_digest(code.encode(), bypass_code.encode())
-
-
-def revision_of(ids: Iterable[str]) -> str:
-    """Return a short text that changes whenever the set of authenticators does."""
-    return hashlib.sha256("\n".join(sorted(ids)).encode()).hexdigest()[:16]
 
 
 def otpauth_url(secret: bytes, *, account_name: str, issuer: str, policy: Policy) -> str:

@@ -9,13 +9,11 @@ from services.webauthn.domain.assertion import amr
 from services.webauthn.domain.encoding import encode
 from services.webauthn.domain.metadata import NO_AAGUID
 from services.webauthn.domain.policy import Use
-from services.webauthn.domain.revision import revision_of
 from services.webauthn.flows import Judgement, Offer, WebAuthnFlows
 from services.webauthn.store import Authenticator as Kept
 from services.webauthn.store import Place
 from shared.errors import Malformed
 from shared.factor import (
-    Answer,
     Attempt,
     Authenticator,
     BeginChallenge,
@@ -30,7 +28,7 @@ from shared.factor import (
     Rename,
     Verification,
 )
-from shared.http import describe_body, json_body
+from shared.http import describe_body, json_answer, json_body
 
 KIND = "webauthn"
 
@@ -92,7 +90,7 @@ async def verify(
     judgement = await flows.verify(
         user_id, attempt.authenticators, attempt.session_id, use, credential
     )
-    return _json(_verification(judgement, passwordless=False))
+    return json_answer(_verification(judgement, passwordless=False))
 
 
 @router.post("/v1/verifications", response_model=Verification, openapi_extra=describe_body(Attempt))
@@ -103,7 +101,7 @@ async def verify_anybody(
     if attempt.authenticators is not None or attempt.purpose is not Purpose.LOGIN:
         raise _misplaced()
     judgement = await flows.verify_anybody(attempt.session_id, _credential(attempt.proof))
-    return _json(_verification(judgement, passwordless=True))
+    return json_answer(_verification(judgement, passwordless=True))
 
 
 @router.post(
@@ -122,7 +120,7 @@ async def challenge(
     _read(NoOptions, question.options, "options")
     use = Use(question.purpose.value)
     offer = await flows.challenge(user_id, question.authenticators, question.session_id, use)
-    return _json(_asked(offer))
+    return json_answer(_asked(offer))
 
 
 @router.post(
@@ -135,7 +133,7 @@ async def challenge_anybody(
     if question.authenticators is not None or question.purpose is not Purpose.LOGIN:
         raise _misplaced()
     _read(NoOptions, question.options, "options")
-    return _json(_asked(await flows.challenge_anybody(question.session_id)))
+    return json_answer(_asked(await flows.challenge_anybody(question.session_id)))
 
 
 @router.get("/v1/ready", status_code=204)
@@ -149,11 +147,7 @@ async def ready(flows: Flows) -> Response:
 async def list_authenticators(user_id: UserId, flows: Flows) -> Response:
     """Answer what a person has enrolled."""
     kept = await flows.authenticators(user_id)
-    enrolled = Enrolled(
-        revision=revision_of(authenticator.id for authenticator in kept),
-        authenticators=[_shown(authenticator, flows.rp_id) for authenticator in kept],
-    )
-    return _json(enrolled)
+    return json_answer(Enrolled.of(_shown(authenticator, flows.rp_id) for authenticator in kept))
 
 
 @router.put(
@@ -181,7 +175,7 @@ async def begin_enrolment(
         display={"creation_options": dict(offer.options)},
         expires_at=offer.expires_at.timestamp(),
     )
-    return _json(answer)
+    return json_answer(answer)
 
 
 @router.post(
@@ -199,7 +193,7 @@ async def complete_enrolment(
     place = Place(enrolment_id, user_id, question.session_id)
     made = await flows.complete(place, _credential(question.proof), question.name)
     authenticator = None if made is None else _shown(made, flows.rp_id)
-    return _json(EnrolmentResult(accepted=made is not None, authenticator=authenticator))
+    return json_answer(EnrolmentResult(accepted=made is not None, authenticator=authenticator))
 
 
 @router.patch(
@@ -215,7 +209,7 @@ async def rename_authenticator(
 ) -> Response:
     """Answer the authenticator under its new name."""
     renamed = await flows.rename(user_id, authenticator_id, question.name)
-    return _json(_shown(renamed, flows.rp_id))
+    return json_answer(_shown(renamed, flows.rp_id))
 
 
 @router.delete("/v1/users/{user_id}/authenticators/{authenticator_id}", status_code=204)
@@ -324,7 +318,3 @@ def _shown(kept: Kept, rp_id: str) -> Authenticator:
             "credential_id": encode(kept.credential_id),
         },
     )
-
-
-def _json(answer: Answer) -> Response:
-    return Response(answer.__pydantic_serializer__.to_json(answer), media_type="application/json")

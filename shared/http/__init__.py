@@ -1,5 +1,6 @@
 """HTTP between the services: the app factory, its errors and operations, and the client."""
 
+from shared.http.answers import json_answer
 from shared.http.client import InProcess, connect
 from shared.http.operations import Check, create_operations
 from shared.http.problems import Problem, describe, problem_details
@@ -16,6 +17,7 @@ __all__ = [
     "create_service",
     "describe",
     "describe_body",
+    "json_answer",
     "json_body",
     "parse_json",
     "problem_details",

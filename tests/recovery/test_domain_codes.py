@@ -23,7 +23,6 @@ from services.recovery.domain.codes import (
     is_low,
     may_be_shown,
     new_codes,
-    revision_of,
 )
 from shared.code_form import Alphabet, CodeForm
 
@@ -213,9 +212,3 @@ def test_nothing_shows_a_session_of_itself() -> None:
     )
 
     assert "s3cr3t" not in repr(kept)
-
-
-@given(st.lists(st.text("abc", min_size=1, max_size=3), unique=True, max_size=5))
-def test_a_revision_tells_collections_apart(ids: list[str]) -> None:
-    assert revision_of(ids) == revision_of(reversed(ids))
-    assert revision_of(ids) != revision_of([*ids, "d"])

@@ -1,22 +1,26 @@
 """What session believes a factor, and what it does not."""
 
 import json
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterable
 from datetime import timedelta
 from typing import Any
 
 import httpx
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from hypothesis import given
+from hypothesis import strategies as st
 from pydantic import ValidationError
 
 from shared.auth import Caller, PrivateKey
 from shared.errors import Unavailable
 from shared.factor import (
     Attempt,
+    Authenticator,
     BeginChallenge,
     BeginEnrolment,
     CompleteEnrolment,
+    Enrolled,
     EnrolmentOffer,
     EnrolmentResult,
     FactorClient,
@@ -289,3 +293,14 @@ def test_proofs_and_secrets_do_not_show() -> None:
     ]
 
     assert "271828" not in repr(shown)
+
+
+@given(st.lists(st.text("abc123", min_size=1, max_size=60), unique=True))
+def test_the_revision_names_the_set(ids: list[str]) -> None:
+    assert revision_of(ids) == revision_of(reversed(ids))
+    assert revision_of(ids) != revision_of([*ids, "another"])
+
+
+def revision_of(ids: Iterable[str]) -> str:
+    """Return the revision of a list of authenticators with these ids."""
+    return Enrolled.of(Authenticator(id=each, type="totp", created_at=0) for each in ids).revision

@@ -22,7 +22,6 @@ from services.totp.domain import (
     otpauth_url,
     qr_svg,
     readable,
-    revision_of,
 )
 from shared.code_form import SEPARATORS
 
@@ -208,12 +207,6 @@ def test_a_qr_code_has_its_finders_and_its_margin() -> None:
         ring = {(left + i, top) for i in range(7)} | {(left, top + i) for i in range(7)}
         assert ring <= dark
         assert (left + 1, top + 1) not in dark
-
-
-@given(st.lists(st.text("abc123", min_size=1), unique=True))
-def test_the_revision_names_the_set(ids: list[str]) -> None:
-    assert revision_of(ids) == revision_of(reversed(ids))
-    assert revision_of(ids) != revision_of([*ids, "another"])
 
 
 def test_the_bypass_code_is_off_when_empty() -> None:

@@ -14,9 +14,9 @@ from services.webauthn.domain.origins import is_domain, is_exact, origin_of
 from services.webauthn.domain.policy import Rules
 from services.webauthn.domain.refusal import Refused
 from services.webauthn.domain.registration import Enrolment, Registration, creation_options, judge
-from services.webauthn.domain.revision import revision_of
+from tests.hands import START
 from tests.webauthn.authenticator import AT, BE, ED, ORIGIN, UP, UV, Device, Lies
-from tests.webauthn.conftest import RP, RULES, START
+from tests.webauthn.conftest import RP, RULES
 
 
 @given(st.binary(max_size=100))
@@ -141,12 +141,6 @@ def test_a_counter_that_counts_grows(stored: int, received: int) -> None:
     assert has_regressed(stored, received) == (
         (stored != 0 or received != 0) and not received > stored
     )
-
-
-@given(st.lists(st.text("abc123", min_size=1), unique=True))
-def test_the_revision_names_the_set(ids: list[str]) -> None:
-    assert revision_of(ids) == revision_of(reversed(ids))
-    assert revision_of(ids) != revision_of([*ids, "another"])
 
 
 LIES = st.builds(

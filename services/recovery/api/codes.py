@@ -5,13 +5,12 @@ from typing import Annotated
 from fastapi import APIRouter, Depends, Path, Response
 from pydantic import BaseModel, ConfigDict, Field, JsonValue, ValidationError
 
-from services.recovery.api.given import Codes, UserId, answered
+from services.recovery.api.given import Codes, UserId
 from services.recovery.domain.codes import (
     CodeSet,
     Policy,
     changed_by,
     facts_of,
-    revision_of,
 )
 from services.recovery.flows.codes import Shown
 from shared.errors import Malformed
@@ -27,7 +26,7 @@ from shared.factor import (
     Revealed,
     Verification,
 )
-from shared.http import describe_body, json_body
+from shared.http import describe_body, json_answer, json_body
 
 router = APIRouter()
 
@@ -70,7 +69,7 @@ async def verify(
     judgement = await codes.verify(user_id, attempt.authenticators, _code(attempt.proof))
     # The audit trail tells a replay from a wrong code; the caller is not told.
     if judgement.use is None:
-        return answered(Verification(accepted=False))
+        return json_answer(Verification(accepted=False))
     verification = Verification(
         accepted=True,
         user_id=user_id,
@@ -78,18 +77,14 @@ async def verify(
         amr=["otp"],  # RFC 8176 has no name for look-up secrets; each is a password for one time
         changed={**changed_by(codes.policy, judgement.use)},
     )
-    return answered(verification)
+    return json_answer(verification)
 
 
 @router.get("/v1/users/{user_id}/authenticators", response_model=Enrolled)
 async def list_authenticators(user_id: UserId, codes: Codes) -> Response:
     """Answer what sets a person has, without codes."""
     kept = await codes.sets(user_id)
-    enrolled = Enrolled(
-        revision=revision_of(code_set.id for code_set in kept),
-        authenticators=[_authenticator(code_set, codes.policy) for code_set in kept],
-    )
-    return answered(enrolled)
+    return json_answer(Enrolled.of(_authenticator(code_set, codes.policy) for code_set in kept))
 
 
 @router.put(
@@ -107,7 +102,7 @@ async def begin_enrolment(
     if question.options:
         raise Malformed("Codes have no options.", code="unknown_member", field="options")
     expires_at = codes.offered_until().timestamp()
-    return answered(
+    return json_answer(
         EnrolmentOffer(id=enrolment_id, kind="codes", display={}, expires_at=expires_at)
     )
 
@@ -133,7 +128,7 @@ async def complete_enrolment(
         authenticator=_authenticator(made.set, codes.policy),
         display=_display(made),
     )
-    return answered(result)
+    return json_answer(result)
 
 
 @router.post(
@@ -145,7 +140,7 @@ async def reveal_authenticator(
     """Answer the unused codes of a set, if they may be seen (again)."""
     revealed = await codes.reveal(user_id, authenticator_id)
     authenticator = _authenticator(revealed.set, codes.policy)
-    return answered(Revealed(authenticator=authenticator, display=_display(revealed)))
+    return json_answer(Revealed(authenticator=authenticator, display=_display(revealed)))
 
 
 @router.delete("/v1/users/{user_id}/authenticators/{authenticator_id}", status_code=204)

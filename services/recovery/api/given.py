@@ -1,11 +1,11 @@
-"""What routes are given, and how they answer."""
+"""What routes are given."""
 
 from typing import Annotated, cast
 
-from fastapi import Depends, Path, Request, Response
+from fastapi import Depends, Path, Request
 
 from services.recovery.flows import CodeFlows, TrustFlows
-from shared.factor import Answer, Id
+from shared.factor import Id
 
 
 async def get_codes(request: Request) -> CodeFlows:
@@ -21,8 +21,3 @@ async def get_trust(request: Request) -> TrustFlows:
 Codes = Annotated[CodeFlows, Depends(get_codes)]
 Trust = Annotated[TrustFlows, Depends(get_trust)]
 UserId = Annotated[Id, Path()]
-
-
-def answered(answer: Answer) -> Response:
-    """Return `answer` as JSON."""
-    return Response(answer.__pydantic_serializer__.to_json(answer), media_type="application/json")

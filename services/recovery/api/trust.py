@@ -6,10 +6,10 @@ from typing import Annotated
 from fastapi import APIRouter, Depends, Response
 
 from services.recovery.api.given import Trust as Flows
-from services.recovery.api.given import UserId, answered
+from services.recovery.api.given import UserId
 from services.recovery.domain.trust import Token
 from services.recovery.flows.trust import Listed
-from shared.http import describe_body, json_body
+from shared.http import describe_body, json_answer, json_body
 from shared.trust import (
     Browser,
     Browsers,
@@ -41,7 +41,7 @@ async def check_browser(
         tokens=_written(outcome.tokens),
         theft=outcome.theft,
     )
-    return answered(checked)
+    return json_answer(checked)
 
 
 @router.post(
@@ -56,7 +56,7 @@ async def trust_browser(
     trusted = await flows.trust(
         user_id, _parsed(question.tokens), question.factor_epoch, question.user_agent
     )
-    return answered(Trusted(browser_id=trusted.browser_id, tokens=_written(trusted.tokens)))
+    return json_answer(Trusted(browser_id=trusted.browser_id, tokens=_written(trusted.tokens)))
 
 
 @router.post(
@@ -71,7 +71,7 @@ async def list_browsers(
 ) -> Response:
     """Answer which browsers a person trusts."""
     listed = await flows.browsers(user_id, _parsed(question.tokens), question.factor_epoch)
-    return answered(Browsers(browsers=[_browser(each) for each in listed]))
+    return json_answer(Browsers(browsers=[_browser(each) for each in listed]))
 
 
 @router.post(
@@ -84,7 +84,7 @@ async def revoke_browsers(
 ) -> Response:
     """Trust some browsers no more, or none at all, and answer which were trusted."""
     revoked = await flows.revoke(user_id, question.browsers, _parsed(question.tokens))
-    return answered(Revoked(browsers=[*revoked.browser_ids], tokens=_written(revoked.tokens)))
+    return json_answer(Revoked(browsers=[*revoked.browser_ids], tokens=_written(revoked.tokens)))
 
 
 def _parsed(tokens: Iterable[str]) -> list[Token]:

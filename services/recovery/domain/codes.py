@@ -3,11 +3,10 @@
 Pure: no clock, no database, no network.
 """
 
-import hashlib
 import math
 import re
 import secrets
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
@@ -152,8 +151,3 @@ def changed_by(policy: Policy, use: Use) -> dict[str, int | bool]:
 def has_confirmed(policy: Policy, use: Use) -> bool:
     """Tell whether it was this use that proved that the codes were saved: the first of its set."""
     return policy.confirm and use.unused == use.total - 1
-
-
-def revision_of(ids: Iterable[str]) -> str:
-    """Return a short text that changes whenever the collection of sets does."""
-    return hashlib.sha256("\n".join(sorted(ids)).encode()).hexdigest()[:16]

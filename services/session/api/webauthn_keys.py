@@ -8,9 +8,9 @@ from services.session.api.fields import MAX_IDS, Text, read_ids, read_object
 from services.session.domain.access import Access
 from services.session.domain.faults import INCORRECT_CREDENTIAL, Fault
 from services.session.flows.outcomes import Outcome
+from services.session.flows.webauthn import MAX_NAME
 
 PATH = "/account/authenticators/webauthn"
-MAX_NAME = 100  # characters
 
 ID = Text(name="id")
 NAME = Text(name="name", max_length=MAX_NAME)
