@@ -1,15 +1,13 @@
 """A recovery service on a migrated database, with a clock that tests turn."""
 
 import json
-from base64 import b64encode
 from collections.abc import AsyncIterator
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
+from functools import partial
 
 import httpx
 import pytest
-from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from fastapi import FastAPI
-from prometheus_client import REGISTRY
 from sqlalchemy import select
 
 from services.recovery.domain import codes, trust
@@ -17,7 +15,7 @@ from services.recovery.flows import CodeFlows, TrustFlows
 from services.recovery.main import create_app
 from services.recovery.settings import Settings
 from services.recovery.store import BrowserStore, CodeStore
-from shared.auth import Caller, PrivateKey
+from shared.auth import Caller
 from shared.cipher import KeyRing
 from shared.code_form import CodeForm
 from shared.database import Database, Statement
@@ -26,40 +24,17 @@ from shared.factor import FactorClient
 from shared.http import InProcess, connect
 from shared.migrations import migrate
 from shared.trust import TrustClient
+from tests import spending
+from tests.hands import Hands
+from tests.signers import Signer
 
 RING = KeyRing(primary="k1", keys={"k1": bytes(32)})
-START = datetime(2026, 5, 4, 12, 0, 15, tzinfo=UTC)
 DIGITS = CodeForm.parse("digits:8")
 
 EVENTS = Statement(select(OUTBOX.c.type).order_by(OUTBOX.c.seq))
 
-
-class Hands:
-    """A clock that stands still until it is turned."""
-
-    def __init__(self) -> None:
-        self.now = START
-
-    def __call__(self) -> datetime:
-        return self.now
-
-    def turn(self, **by: float) -> None:
-        """Let time pass, in the units of `timedelta`."""
-        self.now += timedelta(**by)
-
-
-class Signer:
-    """A calling service's key pair."""
-
-    def __init__(self, issuer: str) -> None:
-        self.private = Ed25519PrivateKey.generate()
-        self.key = PrivateKey(id=f"{issuer}-1", issuer=issuer, key=self.private)
-
-    @property
-    def public(self) -> dict[str, str]:
-        """The entry for `CALLER_KEYS`."""
-        raw = self.private.public_key().public_bytes_raw()
-        return {"issuer": self.key.issuer, "key": b64encode(raw).decode()}
+counted = partial(spending.counted, "recovery")
+spent_since = partial(spending.spent_since, "recovery")
 
 
 @pytest.fixture
@@ -186,20 +161,3 @@ async def raw(app: FastAPI, session: Signer, clock: Hands) -> AsyncIterator[http
 async def recorded(db: Database) -> list[str]:
     """Return what has been recorded, without the common head."""
     return [row.type.removeprefix("mfa.recovery.") for row in await db.all(EVENTS)]
-
-
-def counted() -> dict[str, float]:
-    """Return how many statements and commits the service has made so far."""
-    return {
-        name: REGISTRY.get_sample_value(f"countersign_database_{metric}_total", labels) or 0
-        for name, metric, labels in (
-            ("read", "statements", {"source": "recovery", "kind": "read"}),
-            ("write", "statements", {"source": "recovery", "kind": "write"}),
-            ("commit", "commits", {"source": "recovery"}),
-        )
-    }
-
-
-def spent_since(before: dict[str, float]) -> dict[str, float]:
-    """Return what has been added to `counted` since."""
-    return {name: value - before[name] for name, value in counted().items()}

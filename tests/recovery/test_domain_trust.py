@@ -31,7 +31,7 @@ from services.recovery.domain.trust import (
     rule,
 )
 from shared.trust import MAX_TOKENS, TOKEN
-from tests.recovery.conftest import START
+from tests.hands import START
 
 NOW = START
 EPOCH = 7

@@ -14,7 +14,8 @@ from shared.code_form import CodeForm
 from shared.database import Database, Statement
 from shared.database.events import OUTBOX
 from shared.errors import Conflict, NotFound
-from tests.recovery.conftest import Hands, code_flows, counted, recorded, spent_since
+from tests.hands import Hands
+from tests.recovery.conftest import code_flows, counted, recorded, spent_since
 
 OPEN = Statement(select(OUTBOX))
 

@@ -13,7 +13,8 @@ from services.recovery.flows.trust import Given, Outcome
 from shared import context
 from shared.database import Database, Statement
 from shared.database.events import OUTBOX
-from tests.recovery.conftest import Hands, counted, recorded, spent_since, trust_flows
+from tests.hands import Hands
+from tests.recovery.conftest import counted, recorded, spent_since, trust_flows
 
 CHROME = (
     "Mozilla/5.0 (Windows NT 10.0; Win64; x64) AppleWebKit/537.36 (KHTML, like Gecko) "

@@ -24,9 +24,10 @@ from shared.http import InProcess, connect, create_operations
 from shared.settings import load
 from shared.trust import TrustClient
 from shared.worker import background
-from tests.recovery.conftest import Hands, Signer
+from tests.hands import Hands
 from tests.recovery.test_api import TOKEN, make, verify
 from tests.recovery.test_flows_trust import CHROME
+from tests.signers import Signer
 
 NOWHERE = "postgresql://ada:hunter2@127.0.0.1:1/nothing"
 

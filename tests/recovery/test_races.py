@@ -10,7 +10,8 @@ from services.recovery.flows import CodeFlows, TrustFlows
 from shared.database import Database
 from shared.errors import NotFound
 from shared.migrations import migrate
-from tests.recovery.conftest import Hands, code_flows, recorded, trust_flows
+from tests.hands import Hands
+from tests.recovery.conftest import code_flows, recorded, trust_flows
 from tests.recovery.test_flows_codes import codes_of, made
 from tests.recovery.test_flows_trust import EPOCH, checked, trusted
 

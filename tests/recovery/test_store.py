@@ -16,7 +16,8 @@ from shared.errors import Conflict, Unavailable
 from shared.factor import FactorClient, Purpose
 from shared.migrations import differences, migrate
 from shared.token import keyed_hash
-from tests.recovery.conftest import RING, Hands, code_flows, recorded, trust_flows
+from tests.hands import Hands
+from tests.recovery.conftest import RING, code_flows, recorded, trust_flows
 from tests.recovery.test_flows_codes import codes_of, made
 from tests.recovery.test_flows_trust import EPOCH, checked, trusted
 

@@ -2,19 +2,16 @@
 
 import asyncio
 import json
-from base64 import b64encode
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field, replace
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from enum import StrEnum
 from typing import Any
 
 import httpx
 import pyotp
-from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from fastapi import FastAPI
-from prometheus_client import REGISTRY
 from sqlalchemy import bindparam, select, update
 
 from services.recovery.main import create_app as create_recovery
@@ -45,7 +42,7 @@ from services.totp.main import create_app as create_totp
 from services.totp.settings import Settings as TotpSettings
 from services.webauthn.main import create_app as create_webauthn
 from services.webauthn.settings import Settings as WebAuthnSettings
-from shared.auth import Caller, PrivateKey
+from shared.auth import Caller
 from shared.cipher import KeyRing
 from shared.database import Change, Database, Row, Statement, Step, step
 from shared.errors import Unavailable
@@ -53,10 +50,12 @@ from shared.event import Event
 from shared.factor import FactorClient
 from shared.http import connect
 from shared.migrations import migrate
+from tests import spending
+from tests.hands import Hands
+from tests.signers import Signer
 from tests.webauthn.authenticator import ORIGIN
 
 RING = KeyRing(primary="k1", keys={"k1": bytes(range(32))})
-START = datetime(2026, 5, 4, 12, 0, 15, tzinfo=UTC)  # the middle of a TOTP period
 PASSWORD = "correct-horse-9"
 ADA = "ada@example.org"
 HOME = "192.0.2.1"
@@ -71,34 +70,6 @@ CHANGE_USER = {
 
 
 ANSWERS = (MailKind.VERIFICATION_CODE, MailKind.ACCOUNT_EXISTS)
-
-
-class Hands:
-    """A clock that stands still until it is turned."""
-
-    def __init__(self) -> None:
-        self.now = START
-
-    def __call__(self) -> datetime:
-        return self.now
-
-    def turn(self, **by: float) -> None:
-        """Let time pass, in the units of `timedelta`."""
-        self.now += timedelta(**by)
-
-
-class Signer:
-    """A service's key pair."""
-
-    def __init__(self, issuer: str) -> None:
-        self.private = Ed25519PrivateKey.generate()
-        self.key = PrivateKey(id=f"{issuer}-1", issuer=issuer, key=self.private)
-
-    @property
-    def listed(self) -> str:
-        """The text of `CALLER_KEYS` with the public half."""
-        raw = b64encode(self.private.public_key().public_bytes_raw()).decode()
-        return json.dumps({self.key.id: {"issuer": self.key.issuer, "key": raw}})
 
 
 class Cut(StrEnum):
@@ -587,14 +558,7 @@ def make_factors(
 
 def counted(source: str = "session") -> dict[str, float]:
     """Return how many statements and commits a service has made so far."""
-    return {
-        name: REGISTRY.get_sample_value(f"countersign_database_{metric}_total", labels) or 0
-        for name, metric, labels in (
-            ("read", "statements", {"source": source, "kind": "read"}),
-            ("write", "statements", {"source": source, "kind": "write"}),
-            ("commit", "commits", {"source": source}),
-        )
-    }
+    return spending.counted(source)
 
 
 def kinds(standing: Standing) -> list[str]:

@@ -15,7 +15,8 @@ from services.session.api import account, auth, person, sessions
 from services.session.domain.access import Access
 from services.session.main import create_app
 from services.session.settings import Settings
-from tests.session.house import ADA, PASSWORD, RING, SERVICES, House, Signer, counted
+from tests.session.house import ADA, PASSWORD, RING, SERVICES, House, counted
+from tests.signers import Signer
 from tests.webauthn.authenticator import Device
 
 ANONYMOUS = [{"id": "login"}, {"id": "signup"}]

@@ -9,7 +9,8 @@ from services.session.main import edge_settings
 from services.session.settings import Settings
 from shared.errors import ConfigurationError
 from shared.settings import load
-from tests.session.house import RING, Signer
+from tests.session.house import RING
+from tests.signers import Signer
 
 SIGNER = Signer("session")
 

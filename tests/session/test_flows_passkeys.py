@@ -25,10 +25,10 @@ from services.session.store.tables import emails
 from shared.clock import to_micros
 from shared.database import Statement, step
 from shared.errors import Unavailable
+from tests.hands import START
 from tests.session.house import (
     ADA,
     PASSWORD,
-    START,
     Cut,
     House,
     Visitor,
@@ -37,14 +37,7 @@ from tests.session.house import (
     make_flows,
     open_webauthn,
 )
-from tests.session.keys import (
-    NO_LIMIT,
-    add_key,
-    answer,
-    ask,
-    log_in,
-    with_passkey,
-)
+from tests.session.keys import NO_LIMIT, add_key, answer, ask, log_in, with_passkey
 from tests.webauthn.authenticator import BS, HONEST, UV, Device, Lies
 
 AWAY = "203.0.113.9"

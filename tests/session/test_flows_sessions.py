@@ -16,7 +16,8 @@ from services.session.flows.outcomes import (
     Standing,
 )
 from services.session.store.session_list import Listed, SessionList
-from tests.session.house import HOME, PASSWORD, START, House, Visitor, counted, faults_of
+from tests.hands import START
+from tests.session.house import HOME, PASSWORD, House, Visitor, counted, faults_of
 
 MFA = frozenset({MethodKind.MFA})
 

@@ -18,7 +18,8 @@ from shared.cipher import CannotOpen, Cipher, KeyRing
 from shared.clock import to_micros
 from shared.database import Database, Statement, Step, step
 from shared.migrations import differences
-from tests.session.house import RING, START, House
+from tests.hands import START
+from tests.session.house import RING, House
 
 LETTER = Mail(
     id="m1", kind=MailKind.VERIFICATION_CODE, to="ada@example.org", facts={"code": "BCDF-GHJK"}

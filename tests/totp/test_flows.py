@@ -13,7 +13,8 @@ from shared import context
 from shared.database import Database, Statement
 from shared.database.events import OUTBOX
 from shared.errors import Conflict, NotFound
-from tests.totp.conftest import Hands, counted, spent_since
+from tests.hands import Hands
+from tests.totp.conftest import counted, spent_since
 
 EVENTS = Statement(select(OUTBOX.c.type, OUTBOX.c.subject, OUTBOX.c.data).order_by(OUTBOX.c.seq))
 

@@ -18,7 +18,8 @@ from shared.factor import FactorClient
 from shared.http import InProcess, connect, create_operations
 from shared.settings import load
 from shared.worker import background
-from tests.totp.conftest import Hands, Signer
+from tests.hands import Hands
+from tests.signers import Signer
 from tests.totp.test_api import verify
 
 NOWHERE = "postgresql://ada:hunter2@127.0.0.1:1/nothing"

@@ -13,7 +13,8 @@ from shared.cipher import Cipher
 from shared.database import Database
 from shared.errors import Conflict, NotFound
 from shared.migrations import migrate
-from tests.totp.conftest import RING, Hands
+from tests.hands import Hands
+from tests.totp.conftest import RING
 from tests.totp.test_flows import enrol, recorded
 
 ROUNDS = 20

@@ -13,7 +13,8 @@ from shared.database import Database, Statement, step
 from shared.errors import Unavailable
 from shared.factor import FactorClient, Purpose
 from shared.migrations import differences, migrate
-from tests.totp.conftest import RING, Hands
+from tests.hands import Hands
+from tests.totp.conftest import RING
 from tests.totp.test_flows import enrol
 
 SEALED = Statement(

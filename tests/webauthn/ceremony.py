@@ -10,8 +10,9 @@ from services.webauthn.domain.options import request_options
 from services.webauthn.domain.policy import Rules, Use
 from services.webauthn.domain.refusal import Reason
 from services.webauthn.domain.registration import Enrolment, Registration, creation_options
+from tests.hands import START
 from tests.webauthn.authenticator import HONEST, Credential, Device, Json, Lies, new_key
-from tests.webauthn.conftest import RULES, START
+from tests.webauthn.conftest import RULES
 
 CHALLENGE = b"c" * 32
 HANDLE = b"h" * 64

@@ -1,17 +1,14 @@
 """A WebAuthn service on a migrated database, with a clock that tests turn."""
 
 import json
-from base64 import b64encode
 from collections.abc import AsyncIterator, Callable
 from dataclasses import replace
-from datetime import UTC, datetime, timedelta
+from functools import partial
 from typing import Any
 
 import httpx
 import pytest
-from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from fastapi import FastAPI
-from prometheus_client import REGISTRY
 from sqlalchemy import select
 
 from services.webauthn.domain.policy import Policy, RelyingParty, Rules, Use, Verification
@@ -19,46 +16,23 @@ from services.webauthn.flows import Judgement, WebAuthnFlows
 from services.webauthn.main import create_app
 from services.webauthn.settings import Settings
 from services.webauthn.store import Authenticator, CredentialStore, Place
-from shared.auth import Caller, PrivateKey
+from shared.auth import Caller
 from shared.database import Database, Statement
 from shared.database.events import OUTBOX
 from shared.factor import FactorClient
 from shared.http import InProcess, connect
 from shared.migrations import migrate
+from tests import spending
+from tests.hands import Hands
+from tests.signers import Signer
 from tests.webauthn.authenticator import HONEST, ORIGIN, Device, Lies
 
-START = datetime(2026, 5, 4, 12, 0, 15, tzinfo=UTC)
 RP = RelyingParty(id="example.com", name="Example", origins=frozenset({ORIGIN}))
 RULES = Rules(RP)
 EVENTS = Statement(select(OUTBOX).order_by(OUTBOX.c.seq))
 
-
-class Hands:
-    """A clock that stands still until it is turned."""
-
-    def __init__(self) -> None:
-        self.now = START
-
-    def __call__(self) -> datetime:
-        return self.now
-
-    def turn(self, **by: float) -> None:
-        """Let time pass, in the units of `timedelta`."""
-        self.now += timedelta(**by)
-
-
-class Signer:
-    """A calling service's key pair."""
-
-    def __init__(self, issuer: str) -> None:
-        self.private = Ed25519PrivateKey.generate()
-        self.key = PrivateKey(id=f"{issuer}-1", issuer=issuer, key=self.private)
-
-    @property
-    def public(self) -> dict[str, str]:
-        """The entry for `CALLER_KEYS`."""
-        raw = self.private.public_key().public_bytes_raw()
-        return {"issuer": self.key.issuer, "key": b64encode(raw).decode()}
+counted = partial(spending.counted, "webauthn")
+spent_since = partial(spending.spent_since, "webauthn")
 
 
 @pytest.fixture
@@ -220,20 +194,3 @@ async def raw(app: FastAPI, session: Signer, clock: Hands) -> AsyncIterator[http
         headers={"authorization": f"Bearer {token}", "content-type": "application/json"},
     ) as client:
         yield client
-
-
-def counted() -> dict[str, float]:
-    """Return how many statements and commits the service has made so far."""
-    return {
-        name: REGISTRY.get_sample_value(f"countersign_database_{metric}_total", labels) or 0
-        for name, metric, labels in (
-            ("read", "statements", {"source": "webauthn", "kind": "read"}),
-            ("write", "statements", {"source": "webauthn", "kind": "write"}),
-            ("commit", "commits", {"source": "webauthn"}),
-        )
-    }
-
-
-def spent_since(before: dict[str, float]) -> dict[str, float]:
-    """Return what has been added to `counted` since."""
-    return {name: value - before[name] for name, value in counted().items()}

@@ -22,28 +22,10 @@ from services.webauthn.settings import Settings
 from services.webauthn.store import Place
 from shared.database import Database
 from shared.errors import ConfigurationError, Unavailable
+from tests.hands import START, Hands
 from tests.webauthn.authenticator import Credential, Device, Json
-from tests.webauthn.conftest import (
-    RULES,
-    START,
-    Hands,
-    Making,
-    enrol,
-    last_reason,
-    log_in,
-    prove,
-)
-from tests.webauthn.maker import (
-    AAGUID,
-    EARLIER,
-    LATER,
-    MAKE,
-    Authority,
-    batch,
-    blob,
-    entry,
-    fido,
-)
+from tests.webauthn.conftest import RULES, Making, enrol, last_reason, log_in, prove
+from tests.webauthn.maker import AAGUID, EARLIER, LATER, MAKE, Authority, batch, blob, entry, fido
 
 ROOT = Authority("Root", unit="Authority")
 KEY = batch(ROOT)

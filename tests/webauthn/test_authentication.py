@@ -14,8 +14,9 @@ from hypothesis import strategies as st
 from services.webauthn.domain.policy import RelyingParty, Use, Verification
 from services.webauthn.flows import WebAuthnFlows
 from shared.database import Database
+from tests.hands import Hands
 from tests.webauthn.authenticator import AT, BE, BS, ED, ORIGIN, UP, UV, Device, Lies
-from tests.webauthn.conftest import Hands, Making, enrol, last_reason, log_in, prove, recorded
+from tests.webauthn.conftest import Making, enrol, last_reason, log_in, prove, recorded
 from tests.webauthn.test_registration import FRAMED, mutated, without
 
 USES = [Use.AUTHENTICATE, Use.REAUTHENTICATE, Use.LOGIN]

@@ -15,12 +15,12 @@ from services.webauthn.store import CredentialStore, Place
 from shared import context
 from shared.database import Database
 from shared.errors import Conflict, Malformed, NotFound
+from tests.hands import Hands
 from tests.webauthn.authenticator import BE, Device, Lies
 from tests.webauthn.conftest import (
     EVENTS,
     RP,
     RULES,
-    Hands,
     Making,
     counted,
     enrol,

@@ -22,8 +22,9 @@ from shared.factor import FactorClient, Purpose
 from shared.http import InProcess, connect, create_operations
 from shared.settings import load
 from shared.worker import background
+from tests.hands import Hands
+from tests.signers import Signer
 from tests.webauthn.authenticator import Device, Lies
-from tests.webauthn.conftest import Hands, Signer
 from tests.webauthn.test_api import asserted, enrolled, shown
 
 NOWHERE = "postgresql://ada:hunter2@127.0.0.1:1/nothing"

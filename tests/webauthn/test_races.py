@@ -11,8 +11,9 @@ from services.webauthn.store import CredentialStore, Place
 from shared.database import Database
 from shared.errors import NotFound
 from shared.migrations import migrate
+from tests.hands import Hands
 from tests.webauthn.authenticator import Device, Lies
-from tests.webauthn.conftest import RULES, Hands, enrol, recorded
+from tests.webauthn.conftest import RULES, enrol, recorded
 
 ROUNDS = 20
 AT_ONCE = 8

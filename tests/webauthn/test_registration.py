@@ -19,8 +19,9 @@ from services.webauthn.flows import WebAuthnFlows
 from services.webauthn.store import Place
 from shared.database import Database
 from shared.errors import NotFound
+from tests.hands import Hands
 from tests.webauthn.authenticator import AT, BE, BS, ED, ORIGIN, UP, UV, Device, Lies, cose
-from tests.webauthn.conftest import Hands, Making, enrol, last_reason, prove, recorded
+from tests.webauthn.conftest import Making, enrol, last_reason, prove, recorded
 
 PLACE = Place("a1", "ada", "s1")
 NESTED = b"\x81" * 5000  # CBOR lists within each other
