@@ -6,7 +6,7 @@ LOCK := requirements/development.txt
 PYTHON ?= python3
 BASE_URL ?= http://localhost:8000
 
-# One process for each core; tests/conftest.py says how tests are spread over them.
+# tests/conftest.py says how many processes that are, and how tests are spread over them.
 PYTEST := $(BIN)/pytest -n auto
 
 .DEFAULT_GOAL := help

@@ -70,6 +70,7 @@ async function prove(path, mediation) {
   try {
     const asked = { publicKey, mediation, signal: own.signal };
     const credential = await navigator.credentials.get(asked);
+    own.signal.throwIfAborted(); // it was picked as another question took this one's place
     return await call("POST", path, { credential: credential.toJSON() });
   } finally {
     clearTimeout(timer);

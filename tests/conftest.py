@@ -1,5 +1,6 @@
 """Databases and brokers for every test: fresh, isolated, gone afterwards."""
 
+import os
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -35,6 +36,11 @@ class Scheduling(LoadScopeScheduling):  # type: ignore[misc]
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> Scheduling:
     """Say how tests are spread over processes."""
     return Scheduling(config, log)
+
+
+def pytest_xdist_auto_num_workers(config: pytest.Config) -> int:
+    """Return one process more than there are cores: some tests wait for what is stopped."""
+    return (os.cpu_count() or 1) + 1
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:

@@ -130,6 +130,10 @@ def _validators(value: object) -> PasswordRules:
     return value if isinstance(value, PasswordRules) else parse_validators(value)
 
 
+# A factor is called by its type, with tokens that are good there: never those of another service.
+OURS = frozenset({*TYPES, *(kind.service for kind in KINDS), "session", "audit"})
+
+
 def _factor_urls(value: object) -> Mapping[str, str]:
     """Read addresses of factors by their types."""
     if isinstance(value, str):
@@ -141,8 +145,8 @@ def _factor_urls(value: object) -> Mapping[str, str]:
         raise ValueError("must be a JSON object")  # noqa: TRY004 - pydantic's kind
     if unfit := [str(name) for name in value if not FACTOR.fullmatch(str(name))]:
         raise ValueError(f"has {', '.join(unfit)}, which is not 1 to 32 of a-z, 0-9 and _")
-    if ours := sorted(value.keys() & {*TYPES, *(kind.service for kind in KINDS)}):
-        raise ValueError(f"has {', '.join(ours)}, which is a factor of ours")
+    if ours := sorted(value.keys() & OURS):
+        raise ValueError(f"has {', '.join(ours)}, which is a name of ours")
     return MappingProxyType({name: _http_url(str(url)) for name, url in value.items()})
 
 

@@ -14,6 +14,7 @@ from click.testing import CliRunner
 
 from services.cli import COMMANDS, countersign
 from services.cli.environment import KEY_FILES, SETTINGS
+from services.session import settings as session_settings
 from services.suite import FACTORS, SERVICES
 
 ROOT = Path(__file__).parents[2]
@@ -39,6 +40,11 @@ SHARED = {
 def test_the_suite_lists_every_service() -> None:
     assert set(SERVICES) == FOLDERS
     assert set(FACTORS) < FOLDERS
+
+
+def test_no_factor_of_others_has_a_name_of_ours() -> None:
+    """Section 3: whoever is called `audit` would be sent tokens that the ledger takes."""
+    assert set(SERVICES) <= session_settings.OURS
 
 
 def test_every_service_has_its_ports() -> None:

@@ -100,6 +100,14 @@ async def test_the_field_has_a_fresh_challenge_however_long_the_page_is_open(
     await expect(page.locator("output")).to_have_text(f"Logged in as {person.email}.")
 
 
+async def test_who_is_logged_in_already_is_told_so(person: Person, page: Page) -> None:
+    await Authenticator.plug_in(page)
+
+    await page.goto("/login.html")
+
+    await expect(page.locator("output")).to_have_text(f"Logged in as {person.email}.")
+
+
 async def test_a_browser_without_a_passkey_leaves_the_field_alone(
     client: PageClient, page: Page
 ) -> None:

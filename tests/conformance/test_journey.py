@@ -147,7 +147,17 @@ async def test_without_it_nobody_is_let_past_and_the_others_work(
 
 
 @pytest.mark.parametrize(
-    "line", ["[]", "{", '{"totp": "http://x"}', '{"A b": "http://x"}', '{"other": "ftp://x"}']
+    "line",
+    [
+        "[]",
+        "{",
+        '{"totp": "http://x"}',
+        '{"recovery": "http://x"}',
+        '{"audit": "http://x"}',
+        '{"session": "http://x"}',
+        '{"A b": "http://x"}',
+        '{"other": "ftp://x"}',
+    ],
 )
 def test_a_line_that_cannot_work_is_refused(line: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("MFA_OTHER_FACTORS", line)
