@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from services.session.domain.mails import MailKind
+from services.session.flows import Policy
 from services.session.flows.outcomes import Codes, Outcome, Refused, Standing
 from shared.database import Change, Database, Row, Step
 from shared.event import Event
@@ -476,6 +477,33 @@ async def test_what_one_factor_has_judged_is_counted_though_another_is_away(
         assert (await house.events()).count("second_factor_failed") == 1
         right = ada.codes[0] if away == "totp" else ada.otp()
         assert isinstance(await other.authenticate(right), Standing)
+
+
+async def test_while_one_of_ours_is_away_no_code_is_shown_to_a_factor_of_others(
+    urls: Urls,
+) -> None:
+    """It may be a good code, unspent; where ours has judged it, the other is asked as before."""
+    async with open_house(urls, digits=EIGHT_DIGITS) as house:
+        ada = await with_codes(house)
+        await rewrite(
+            house,
+            lambda entry: {**entry, "type": "other"} if entry["type"] != "totp" else entry,
+        )
+        factors = {**house.factors, "other": house.recovery}
+        policy = Policy(authenticators=("totp", "other"))
+        flows = make_flows(house.db, factors, house.clock, policy=policy)
+        other = await pending(ada)
+        other.house = replace(house, flows=flows)
+        before = asked(house)["recovery"]
+        house.wire.break_down()
+
+        assert await unavailable(other.authenticate(ada.otp()))
+        assert asked(house)["recovery"] == before
+        assert (await house.user()).mfa_failures == 0
+
+        house.wire.restore()
+        assert faults_of(await other.authenticate(ada.wrong_otp())) == ["incorrect_code"]
+        assert asked(house)["recovery"] == before + 1
 
 
 async def test_a_code_whose_answer_was_lost_is_spent_and_lets_nobody_in(house: House) -> None:

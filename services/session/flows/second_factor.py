@@ -8,7 +8,13 @@ from typing import TypeVar
 
 from pydantic import JsonValue
 
-from services.session.domain.factors import RECOVERY_CODES, WEBAUTHN, is_real, takes_code
+from services.session.domain.factors import (
+    RECOVERY_CODES,
+    TYPES,
+    WEBAUTHN,
+    is_real,
+    takes_code,
+)
 from services.session.domain.faults import Fault, incorrect_code, too_many_attempts
 from services.session.domain.limits import FOR_EVER, Spot
 from services.session.domain.mails import MailKind
@@ -180,11 +186,15 @@ class SecondFactor:
         self._check_offered(account, proof)
         away: Unavailable | None = None
         judged: Verification | None = None
+        is_unjudged = False  # by one of our own that it may be for
         for entries in self._may_be_of(account, proof):
+            is_ours = entries[0].type in TYPES
+            if is_unjudged and not is_ours:
+                break  # it may be a good code of ours, which nobody else's factor is to see
             try:
                 verification = await self._verified(account, entries, proof, session_id, purpose)
             except Unavailable as error:
-                away = error
+                away, is_unjudged = error, is_unjudged or is_ours
                 continue
             judged = verification
             entry = account.register.find(verification.authenticator_id or "")
