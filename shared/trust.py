@@ -43,6 +43,19 @@ class Checked(Answer):
     theft: bool = False
 
 
+class Recognise(Question):
+    """Which of the browsers that the person trusts is this? `factor_epoch` as in `Check`."""
+
+    tokens: list[Token] = Field(min_length=1, max_length=MAX_TOKENS, repr=False)
+    factor_epoch: int = Field(ge=0)
+
+
+class Recognised(Answer):
+    """The browser, or None if it is not trusted. Its tokens stay as they are."""
+
+    browser_id: Id | None = None
+
+
 class Trust(Question):
     """Let a browser be trusted that holds `tokens`. What it held for this person is replaced."""
 
@@ -115,6 +128,13 @@ class TrustClient:
         if checked.trusted and (checked.theft or not (checked.browser_id and checked.tokens)):
             raise _nonsense()
         return checked
+
+    async def recognise(
+        self, user_id: str, *, tokens: Sequence[str], factor_epoch: int
+    ) -> Recognised:
+        """Tell which trusted browser holds `tokens`. Uses none, and is the same work for nobody."""
+        question = Recognise(tokens=list(tokens), factor_epoch=factor_epoch)
+        return await self._ask(Recognised, f"/v1/users/{user_id}/browsers/recognise", question)
 
     async def trust(
         self, user_id: str, *, factor_epoch: int, tokens: Sequence[str], user_agent: str

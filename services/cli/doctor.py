@@ -66,6 +66,7 @@ async def _examine(services: Sequence[str], env_file: Path | None) -> list[str]:
     found += shut_out_pages(settings)
     found += unheard_promises(settings)
     found += unbounded_guesses(settings)
+    found += unbounded_keys(settings)
     found += [problem async for problem in absent_parts(settings)]
     return found
 
@@ -173,6 +174,18 @@ def unbounded_guesses(settings: Mapping[str, ServiceSettings]) -> Iterator[str]:
         yield "ACCOUNT_RATE_LIMITS switches every limit off: passwords can be guessed at any rate."
     elif rates and not rates.get("login_failed"):
         yield "ACCOUNT_RATE_LIMITS has no login_failed: passwords can be guessed from everywhere."
+
+
+def unbounded_keys(settings: Mapping[str, ServiceSettings]) -> Iterator[str]:
+    """Yield a sentence for each limit on logins by passkey that is switched off."""
+    session = settings.get("session")
+    if not getattr(session, "mfa_passkey_login_enabled", False):
+        return
+    rates: Mapping[str, object] = getattr(session, "mfa_rate_limits", {})
+    if not rates.get("webauthn_login"):
+        yield "MFA_RATE_LIMITS has no webauthn_login: proofs can be tried at any rate."
+    if not rates.get("webauthn_options"):
+        yield "MFA_RATE_LIMITS has no webauthn_options: anybody can open sessions without end."
 
 
 def _is_within(host: str, domain: str) -> bool:

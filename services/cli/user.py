@@ -35,6 +35,12 @@ MAX_PASSWORD = 4096  # characters read, of which the rules for passwords refuse 
 LIKE_AN_OPTION = re.compile(r"-[A-Za-z0-9_-]{21}")  # an id: 16 random bytes in base64url
 TAKES_AN_ID = ("--end", "--revoke")  # of something else than a person
 
+LAST_WAY_IN = "There is no password: without authenticators nobody can log in to the account."
+NO_WAY_IN = (
+    "There is no password: nobody can log in to the account now. In a session that is still open a "
+    "password can be set or a passkey added; without one, its owner signs up anew."
+)
+
 T = TypeVar("T")
 
 person_argument = click.argument("person")
@@ -169,10 +175,16 @@ def trust(person: str, *, revoke: str | None, revoke_all: bool, as_json: bool) -
 @yes_option
 @telling
 def reset_mfa(person: str, *, yes: bool) -> None:
-    """Take all authenticators of an account away: from then on a password will do."""
-    _confirm(person, "Take all authenticators away from {}?", yes=yes)
-    _run(lambda do: do.reset_mfa(person))
+    """Take all authenticators of an account away: from then on a password will do.
+
+    Who has none cannot log in any more.
+    """
+    question = "Take all authenticators away from {}?"
+    _confirm(person, question, yes=yes, without_password=LAST_WAY_IN)
+    has_password = _run(lambda do: do.reset_mfa(person))
     click.echo("The second factor is reset.")
+    if not has_password:
+        click.echo(NO_WAY_IN)
 
 
 @user.command(cls=AboutPerson)
@@ -197,11 +209,16 @@ def delete(person: str, *, yes: bool, without: str | None) -> None:
     click.echo("Deleted. The factors and the ledger will be asked until all have forgotten.")
 
 
-def _confirm(person: str, question: str, *, yes: bool) -> None:
-    """Ask whether it is meant, by the address of whom it would happen to."""
+def _confirm(person: str, question: str, *, yes: bool, without_password: str = "") -> None:
+    """Ask whether it is meant, by the address of whom it would happen to.
+
+    `without_password` is said first of who has none.
+    """
     if yes:
         return
     found = _run(lambda do: do.find(person))
+    if without_password and not found.has_password:
+        click.echo(without_password)
     click.confirm(question.format(found.email or found.id), abort=True)
 
 

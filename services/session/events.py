@@ -35,6 +35,16 @@ class EmailVerified(Event):
 
 
 @dataclass(frozen=True, kw_only=True)
+class AccountReclaimed(Event):
+    """An account that nobody had got into is that of whoever owns the address, by a new sign-up.
+
+    Its password is the new one, or gone; logins under way have ended.
+    """
+
+    type: ClassVar[str] = "mfa.session.account_reclaimed"
+
+
+@dataclass(frozen=True, kw_only=True)
 class EmailVerificationFailed(Event):
     """A wrong code was given for an address. `ended`: it was the last that was allowed."""
 

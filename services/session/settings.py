@@ -53,6 +53,7 @@ from shared.settings import (
     Duration,
     KeyRing,
     PrivateKey,
+    PublicKeys,
     ServiceSettings,
 )
 
@@ -186,6 +187,11 @@ class Settings(ServiceSettings):
     session_event_key: PrivateKey = Field(
         description="Signs the events of this service on their way to the bus; as the caller key."
     )
+    event_keys: PublicKeys = Field(
+        description="Public keys of the services whose events the worker believes, where people "
+        "have to be told of them. "
+        'JSON: `{"<key id>": {"issuer": "<service>", "key": "<base64>"}}`.'
+    )
     broker_url: BrokerUrl = Field(
         description="The message broker: `amqp://…` (RabbitMQ) or `redis://…` (Valkey)."
     )
@@ -288,12 +294,6 @@ class Settings(ServiceSettings):
         "All others end in any case.",
         json_schema_extra={"allauth": "False"},
     )
-    account_reauthentication_required: bool = Field(
-        default=False,
-        description="Whether people who have no password prove themselves again before they set "
-        "one. To change one takes the old one.",
-        json_schema_extra={"allauth": "False"},
-    )
     account_reauthentication_timeout: Duration = Field(
         default=timedelta(minutes=5),
         gt=timedelta(0),
@@ -316,9 +316,9 @@ class Settings(ServiceSettings):
         description="As JSON: `second_factor` is how many failures in a row are free, and how long "
         "the first rest after them is. Each failure more doubles it, up to a day; after the "
         "hundredth the second factor rests until it is reset. `webauthn_login` is how often "
-        "people may try to log in by passkey, and `webauthn_options` how often a session is opened "
-        "for who is asked for one, as pages do when they are shown; `null` switches one of these "
-        "two off.",
+        "people may try to log in by passkey, and `webauthn_options` how often options are asked "
+        "for, to log in by passkey, as pages do when they are shown, or to make a key; `null` "
+        "switches one of these two off.",
         json_schema_extra={"allauth": "webauthn_login; the rest follows login_failed"},
     )
     account_email_notifications: bool = Field(
@@ -725,7 +725,6 @@ class Settings(ServiceSettings):
     def _reauthentication(self) -> Reauthentication:
         return Reauthentication(
             window=self.account_reauthentication_timeout,
-            account=self.account_reauthentication_required,
             mfa=self.mfa_reauthentication_required,
             mfa_by_mfa=self.mfa_require_mfa_for_changes,
         )

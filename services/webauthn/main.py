@@ -41,6 +41,11 @@ def create_app(settings: Settings | None = None, clock: Clock = utc_now) -> Fast
     Raises ConfigurationError for metadata that cannot be trusted.
     """
     settings = settings or load(Settings)
+    party = settings.relying_party
+    if not party.origins:
+        log.warning(
+            "PUBLIC_URL is unfit for keys, which are not in MFA_SUPPORTED_TYPES: none is let in"
+        )
     metadata = read_metadata(settings, clock)
     db = Database(
         settings.webauthn_database_url.get_secret_value(),
@@ -62,7 +67,7 @@ def create_app(settings: Settings | None = None, clock: Clock = utc_now) -> Fast
         store=CredentialStore(db),
         clock=clock,
         rules=Rules(
-            party=settings.relying_party,
+            party=party,
             verification=settings.verification,
             policy=settings.policy,
             names=known_names() | metadata.names(),

@@ -40,8 +40,11 @@ from shared.settings import (
     ServiceSettings,
 )
 
+WEBAUTHN = "webauthn"  # as MFA_SUPPORTED_TYPES has it
+OFFERED = ("recovery_codes", "totp")
 HINTS = ("security-key", "client-device", "hybrid")
 USES = ("enrol", "authenticate", "reauthenticate")  # login always
+OR_LEAVE_OUT = f"or leave `{WEBAUTHN}` out of MFA_SUPPORTED_TYPES"
 
 
 def _http_url(value: str) -> str:
@@ -120,6 +123,13 @@ class Settings(ServiceSettings):
         default="http://localhost:8000",
         description="The address at which people reach session: what is not set below follows "
         "from it.",
+    )
+    mfa_supported_types: CommaList = Field(
+        default=OFFERED,
+        description="As session is told it. With `webauthn` in it, the service starts only where "
+        "browsers would use what it offers; without, it also starts elsewhere, and lets nobody in "
+        "there.",
+        json_schema_extra={"allauth": "recovery_codes, totp"},
     )
     webauthn_rp_id: str | None = Field(
         default=None,
@@ -252,14 +262,16 @@ class Settings(ServiceSettings):
     @classmethod
     def _ours(cls, value: str | None, info: ValidationInfo) -> str | None:
         home = _home(info.data)
-        if home is None:
+        if home is None or (value is None and not _is_offered(info.data)):
             return value
-        id_ = value or home.host
-        if not is_domain(id_):
-            raise ValueError("must be set, as the host of PUBLIC_URL is no domain (IP address, …)")
-        if is_public_suffix(id_):
-            raise ValueError("must not be a domain below which anybody can have one (com, co.uk)")
-        if is_local(id_) and not home.is_local:
+        if unfit := _unfit_domain(value or home.host):
+            raise ValueError(
+                f"must not be {unfit}"
+                if value
+                else f"must be set, and WEBAUTHN_ORIGINS with it, as the host of PUBLIC_URL is "
+                f"{unfit}; {OR_LEAVE_OUT}"
+            )
+        if value and is_local(value) and not home.is_local:
             raise ValueError("is only allowed to be localhost where PUBLIC_URL is")
         return value
 
@@ -269,12 +281,13 @@ class Settings(ServiceSettings):
         home, rp_id = _home(info.data), _rp_id(info.data)
         if home is None or rp_id is None:
             return value
-        pages = [origin for origin in value or (home.origin,) if not origin.startswith("android:")]
+        if not value and _is_offered(info.data) and (unfit := _unfit_home(home, rp_id)):
+            raise ValueError(f"must be set, as PUBLIC_URL is {unfit}; {OR_LEAVE_OUT}")
+        pages = [origin for origin in value if not origin.startswith("android:")]
         if not all(is_within(host_of(page), rp_id) for page in pages):
             raise ValueError(
-                f"must be {'' if value else 'set: those '}of the RP ID or below it "
-                "(WEBAUTHN_RP_ID; else the host of PUBLIC_URL); pages of other domains go into "
-                "WEBAUTHN_RELATED_ORIGINS"
+                "must be of the RP ID or below it (WEBAUTHN_RP_ID; else the host of PUBLIC_URL); "
+                "pages of other domains go into WEBAUTHN_RELATED_ORIGINS"
             )
         _check_secure(pages, home)
         return value
@@ -344,13 +357,15 @@ class Settings(ServiceSettings):
 
     @property
     def relying_party(self) -> RelyingParty:
-        """Whom credentials are made for, and who may ask for them."""
+        """Whom credentials are made for, and who may ask for them: nobody where that is unfit."""
         home = Home.of(self.public_url)
-        own = self.webauthn_origins or (home.origin,)
+        rp_id = self.webauthn_rp_id or home.host
+        own = self.webauthn_origins or (() if _unfit_home(home, rp_id) else (home.origin,))
+        pages = () if _unfit_domain(rp_id) or not own else (*own, *self.webauthn_related_origins)
         return RelyingParty(
-            id=self.webauthn_rp_id or home.host,
+            id=rp_id,
             name=self.webauthn_rp_name,
-            origins=frozenset((*own, *self.webauthn_related_origins)),
+            origins=frozenset(pages),
             allow_cross_origin=self.webauthn_allow_cross_origin,
             top_origins=frozenset(self.webauthn_top_origins),
             any_localhost=self.mfa_webauthn_allow_insecure_origin,
@@ -391,6 +406,29 @@ def _rp_id(data: Mapping[str, Any]) -> str | None:
     if home is None or "webauthn_rp_id" not in data:
         return None
     return data["webauthn_rp_id"] or home.host
+
+
+def _is_offered(data: Mapping[str, Any]) -> bool:
+    """Tell whether session offers keys, so that PUBLIC_URL has to be fit for them."""
+    return WEBAUTHN in data.get("mfa_supported_types", ())
+
+
+def _unfit_domain(domain: str) -> str | None:
+    """Return what `domain` is that no RP ID can be, or None."""
+    if not is_domain(domain):
+        return "no domain (IP address, …)"
+    if is_public_suffix(domain):
+        return "a domain below which anybody can have one (com, co.uk)"
+    return None
+
+
+def _unfit_home(home: Home, rp_id: str) -> str | None:
+    """Return what PUBLIC_URL is that no page with credentials of `rp_id` can be, or None."""
+    if not is_within(home.host, rp_id):
+        return "not of the RP ID or below it"
+    if not home.origin.startswith("https:") and not home.is_local:
+        return "not https"
+    return None if is_exact(home.origin) else "not as browsers write it (punycode, …)"
 
 
 def _check_secure(pages: Iterable[str], home: Home) -> None:

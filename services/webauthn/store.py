@@ -79,6 +79,7 @@ credentials = Table(
     Column("backed_up", SmallInteger, nullable=False),
     Column("attestation", Text, nullable=False),  # the format
     Column("attested", SmallInteger, nullable=False),  # its maker vouched for it
+    Column("key_identifier", Text),  # of the attestation key, if it has no AAGUID
     Column("created_at", BigInteger, nullable=False),
     Column("last_used_at", BigInteger),
     # Who enrolled it and with which proof: so that its completion can be repeated.
@@ -227,6 +228,7 @@ JUDGED = Statement(
         credentials.c.backup_eligible,
         credentials.c.backed_up,
         credentials.c.attested,
+        credentials.c.key_identifier,
         users.c.handle,
     )
     .select_from(
@@ -504,6 +506,7 @@ class CredentialStore:
             backed_up=int(registration.backed_up),
             attestation=registration.format,
             attested=int(registration.is_attested),
+            key_identifier=registration.key_identifier,
             created_at=micros,
             last_used_at=None,
             enrolled_session=place.session_id,
@@ -644,6 +647,7 @@ def _credential(row: Row) -> Credential:
         backup_eligible=bool(row.backup_eligible),
         backed_up=bool(row.backed_up),
         is_attested=bool(row.attested),
+        key_identifier=row.key_identifier,
     )
 
 

@@ -11,7 +11,15 @@ from typing import Any
 from kombu import Connection, Producer
 from kombu.exceptions import OperationalError
 
-from shared.bus.topology import EVENTS, STORE, TASK, connection, events_exchange, speaks_amqp
+from shared.bus.topology import (
+    EVENTS,
+    NOTICES,
+    STORE,
+    TASK,
+    connection,
+    events_exchange,
+    speaks_amqp,
+)
 from shared.bus.wire import CONTENT_TYPE
 from shared.errors import Unavailable
 
@@ -72,7 +80,7 @@ class Publisher:
                 _send(producer, events)
                 self._await(self._confirms, producer.channel.connection)
             else:
-                _require_store(producer.channel)
+                _require_queues(producer.channel)
                 with producer.batch(max_size=len(events) + 1):
                     _send(producer, events)
         except Exception as error:
@@ -151,10 +159,10 @@ class _Confirms:
         self._refused = True
 
 
-def _require_store(channel: Any) -> None:
-    """Raise unless the ledger's queue is bound: a redis transport drops what no queue is for."""
-    if not any(queue == STORE for _, _, queue in channel.get_table(EVENTS)):
-        raise OperationalError("the ledger's queue is not declared")
+def _require_queues(channel: Any) -> None:
+    """Raise unless our queues are bound: a redis transport drops what no queue is for."""
+    if missing := {STORE, NOTICES} - {queue for _, _, queue in channel.get_table(EVENTS)}:
+        raise OperationalError(f"{', '.join(sorted(missing))} not declared")
 
 
 def _send(producer: Any, events: Iterable[Outgoing]) -> None:

@@ -4,6 +4,7 @@ They are made once, by `declare`, which an operator runs with a user of his own;
 then publish and consume, and configure nothing. On RabbitMQ:
 
     audit (topic) ──> audit.store (quorum) ──rejected──> audit.dlx ──> audit.dead
+      │ └─NOTICES───> audit.notices (quorum) ──rejected──┘
       │       └─────> audit.stream (seven days, for whoever comes later)
       └──unroutable─> audit.unrouted
 
@@ -12,22 +13,27 @@ that consumes puts there.
 """
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from urllib.parse import urlsplit
 
-from kombu import Connection, Exchange, Queue
+from kombu import Connection, Exchange, Queue, binding
 from kombu.serialization import register
 
 from shared.bus.wire import CONTENT_TYPE, canonical
 
 EVENTS = "audit"
 STORE = "audit.store"
+NOTICES = "audit.notices"
 STREAM = "audit.stream"
 DEAD = "audit.dead"
 DEAD_EXCHANGE = "audit.dlx"
 UNROUTED = "audit.unrouted"
 TASK = "audit.record"
 """The name of the Celery task that a message of the bus calls, for consumers that have one."""
+
+NOTICE_KINDS = ("mfa.*.clone_suspected", "mfa.*.trust_replayed")
+"""What people are to be told of by mail, wherever it is found out: all that NOTICES gets."""
+NOTICES_BYTES = 16 * 1024 * 1024  # beyond, the oldest go: nothing may push back on the ledger
 
 DELIVERY_LIMIT = 20  # times that RabbitMQ hands out a message before it counts as poison
 STREAM_AGE = "7D"
@@ -88,6 +94,18 @@ def store_queue(url: str, *, made: bool = True) -> Queue:
     return _queue(url, STORE, events_exchange(url, made=made), arguments)
 
 
+def notices_queue(url: str, *, made: bool = True) -> Queue:
+    """Return the queue of what people are to be told of by mail."""
+    arguments = {
+        "x-queue-type": "quorum",
+        "x-delivery-limit": DELIVERY_LIMIT,
+        "x-dead-letter-exchange": DEAD_EXCHANGE,
+        "x-max-length-bytes": NOTICES_BYTES,
+        "x-overflow": "drop-head",
+    }
+    return _queue(url, NOTICES, events_exchange(url, made=made), arguments, keys=NOTICE_KINDS)
+
+
 def declare(url: str) -> None:
     """Make every exchange and queue of the bus; to be repeated at will."""
     with connection(url) as broker:
@@ -103,6 +121,7 @@ def _everything(url: str) -> list[Queue]:
     queues = [
         _queue(url, DEAD, dead, {"x-queue-type": "quorum"}),
         store_queue(url, made=False),
+        notices_queue(url, made=False),
     ]
     if speaks_amqp(url):
         unrouted = Exchange(UNROUTED, "fanout", durable=True)
@@ -112,12 +131,22 @@ def _everything(url: str) -> list[Queue]:
     return queues
 
 
-def _queue(url: str, name: str, exchange: Exchange, arguments: Mapping[str, object]) -> Queue:
-    """Return a durable queue bound to all of `exchange`, declared or not as the exchange is."""
+def _queue(
+    url: str,
+    name: str,
+    exchange: Exchange,
+    arguments: Mapping[str, object],
+    *,
+    keys: Sequence[str] = ("#",),
+) -> Queue:
+    """Return a durable queue bound to what of `exchange` has one of `keys`.
+
+    It is declared or not as the exchange is.
+    """
     return Queue(
         name,
         exchange,
-        routing_key="#",
+        bindings=[binding(exchange, routing_key=key) for key in keys],
         durable=True,
         queue_arguments=dict(arguments) if speaks_amqp(url) else None,
         no_declare=exchange.no_declare,

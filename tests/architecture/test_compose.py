@@ -48,8 +48,8 @@ def test_a_process_is_told_the_same_settings(process: Process) -> None:
     handed = {name.removesuffix("_FILE") for name in process.variables} & known
 
     # Nothing is written to a folder there (no inbox, no SQLite), a proxy stands in front, and what
-    # is dear takes a fresh proof (N6).
-    production = {"ALLAUTH_TRUSTED_PROXY_COUNT", "ACCOUNT_REAUTHENTICATION_REQUIRED"} & known
+    # two services have to be told alike is told once.
+    production = {"ALLAUTH_TRUSTED_PROXY_COUNT", "MFA_SUPPORTED_TYPES"} & known
     assert _told(process.name) & known == handed - {"VAR_DIR"} | production
 
 

@@ -2,17 +2,21 @@
 
 import asyncio
 import time
+from dataclasses import fields
 from datetime import timedelta
 
 import pytest
 from prometheus_client import REGISTRY
 from structlog.testing import capture_logs
 
+from services.audit.domain import Fact
 from services.audit.flows import Ledger, Reading
 from services.audit.store import LedgerStore
-from services.audit.worker.writing import Writer
+from services.audit.worker import MEASURES, entering
+from shared.bus.wire import Received
 from shared.clock import utc_now
 from shared.database import Database
+from shared.intake.writing import Writer
 from tests.audit.facts import fact
 
 
@@ -44,15 +48,20 @@ async def test_racing_writers_leave_no_gap_and_no_double(
     assert {entry.fact.number for entry in entries} == set(range(1, 91))
 
 
+def received(fact: Fact) -> Received:
+    """Return a fact as it comes off the bus."""
+    return Received(**{f.name: getattr(fact, f.name) for f in fields(Received)})
+
+
 @pytest.mark.parametrize("flaw", [{"text": None}, {"source": None}])
 async def test_a_fact_that_cannot_be_stored_is_alone_in_that(
     ledger: Ledger, store: LedgerStore, flaw: dict[str, object]
 ) -> None:
     """D5: the others of its batch are written, in order; whoever asked is told."""
-    bad = fact(2, **flaw)
+    good, bad, other = (received(fact(n, **(flaw if n == 2 else {}))) for n in (1, 2, 3))
 
     with capture_logs() as lines:
-        assert await Writer(ledger).write([fact(1), bad, fact(3)]) == [bad]
+        assert await Writer(entering(ledger), MEASURES).write([good, bad, other]) == [bad]
 
     assert [entry.fact.number for entry in await store.after(0, 10)] == [1, 3]
     assert [line["id"] for line in lines if line["event"] == "event_not_storable"] == ["event-2"]

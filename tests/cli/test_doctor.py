@@ -13,7 +13,7 @@ from aiosmtpd.handlers import Sink
 
 from services.cli import doctor, keys
 from services.cli.environment import read
-from services.embedded import database_url, load_settings
+from services.embedded import create_apps, database_url, load_settings
 from services.suite import SERVICES
 from shared.bus import topology
 from shared.migrations import migrate
@@ -344,8 +344,52 @@ def test_limits_that_are_off_are_told(
     assert not list(doctor.unbounded_guesses({}))
 
 
-def test_limits_that_are_off_are_among_what_is_wrong(variables: dict[str, str]) -> None:
-    examined = run("doctor", **variables, ACCOUNT_RATE_LIMITS="false")
+@pytest.mark.parametrize(
+    ("rates", "words"),
+    [
+        ("{}", []),
+        ('{"webauthn_login": "1000/s/ip"}', []),
+        ('{"webauthn_login": null}', ["no webauthn_login"]),
+        ('{"webauthn_options": null}', ["no webauthn_options"]),
+        (
+            '{"webauthn_login": null, "webauthn_options": null}',
+            ["no webauthn_login", "no webauthn_options"],
+        ),
+    ],
+)
+def test_limits_of_passkeys_that_are_off_are_told_where_they_log_in(
+    variables: dict[str, str], monkeypatch: pytest.MonkeyPatch, rates: str, words: list[str]
+) -> None:
+    variables |= {"MFA_RATE_LIMITS": rates, "MFA_SUPPORTED_TYPES": "totp,webauthn"}
+    idle = list(doctor.unbounded_keys(loaded(monkeypatch, variables, ["session"])))
+    variables |= {"MFA_PASSKEY_LOGIN_ENABLED": "true"}
 
+    found = list(doctor.unbounded_keys(loaded(monkeypatch, variables, ["session"])))
+
+    assert idle == []
+    assert len(found) == len(words)
+    assert all(word in problem for word, problem in zip(words, found, strict=True))
+    assert not list(doctor.unbounded_keys({}))
+
+
+def test_a_suite_on_a_local_network_starts_unless_it_offers_keys(
+    variables: dict[str, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """No browser would use keys there. What is to be set, or left out, is said."""
+    variables |= {"PUBLIC_URL": "http://192.168.1.5:8000"}
+    create_apps(loaded(monkeypatch, variables))
+    examined = run("doctor", **variables, MFA_SUPPORTED_TYPES="totp,webauthn")
+
+    assert examined.stdout.startswith("- WEBAUTHN_RP_ID: must be set, and WEBAUTHN_ORIGINS with it")
+    assert "leave `webauthn` out of MFA_SUPPORTED_TYPES" in examined.stdout
+    assert examined.exit_code == 1
+
+
+def test_limits_that_are_off_are_among_what_is_wrong(variables: dict[str, str]) -> None:
+    variables |= {"MFA_SUPPORTED_TYPES": "webauthn", "MFA_PASSKEY_LOGIN_ENABLED": "true"}
+    off = {"ACCOUNT_RATE_LIMITS": "false", "MFA_RATE_LIMITS": '{"webauthn_login": null}'}
+    examined = run("doctor", **variables, **off)
+
+    assert "- MFA_RATE_LIMITS has no webauthn_login" in examined.stdout
     assert "- ACCOUNT_RATE_LIMITS switches every limit off" in examined.stdout
     assert examined.exit_code == 1

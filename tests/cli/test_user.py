@@ -223,6 +223,26 @@ def test_an_account_is_unlocked_and_reset(desk: Desk) -> None:
     assert desk.told()[1:] == [MailKind.ACCOUNT_UNLOCKED, MailKind.SECOND_FACTOR_RESET]
 
 
+def test_a_reset_says_of_who_has_no_password_that_there_is_no_way_in(desk: Desk) -> None:
+    """Before it asks, and once it is done."""
+    create(desk)
+
+    declined = desk.user("reset-mfa", ADA, typed="n\n")
+    assert "without authenticators nobody can log in" in declined.output
+    assert desk.events() == ["user_created"]
+    done = desk.user("reset-mfa", ADA, "--yes")
+    assert (done.exit_code, "nobody can log in to the account now" in done.output) == (0, True)
+    assert "without authenticators" not in done.output
+
+
+def test_a_reset_says_no_such_thing_of_who_has_a_password(desk: Desk) -> None:
+    assert desk.user("create", ADA, "--password-stdin", typed=f"{PASSWORD}\n").exit_code == 0
+
+    for done in (desk.user("reset-mfa", ADA, typed="y\n"), desk.user("reset-mfa", ADA, "--yes")):
+        assert done.exit_code == 0
+        assert "There is no password" not in done.output
+
+
 @pytest.mark.parametrize("command", ["reset-mfa", "delete"])
 def test_what_cannot_be_undone_is_asked_about_first(desk: Desk, command: str) -> None:
     create(desk)

@@ -123,10 +123,13 @@ async def test_somebody_signs_up_without_a_password(suite: InProcess, client: Cl
     body = {"name": "Phone", "credential": person.make(shown)}
     session = await client.call("PUT", SIGNUP, body)
 
-    assert (session.status, session.methods) == (200, [])
+    assert (session.status, session.methods) == (200, ["mfa"])
     assert session.body["data"]["user"]["has_usable_password"] is False
     assert [key["name"] for key in await person.keys()] == ["Phone"]
     assert (await client.get(CODES)).status == 404
+    last = {"authenticators": [key["id"] for key in await person.keys()]}
+    kept = await client.call("DELETE", KEYS, last)
+    assert (kept.status, kept.codes) == (409, ["cannot_delete_authenticator"])
     await person.log_out()
     back = await person.give_key("auth/webauthn/login")
     assert back.status == 200

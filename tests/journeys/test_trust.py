@@ -4,13 +4,14 @@ import asyncio
 from collections.abc import AsyncIterator
 from pathlib import Path
 
+import pytest
 import pytest_asyncio
 
 from tests.journeys.client import Answer, Client
 from tests.journeys.person import TOTP, Person, enrolled
 from tests.journeys.suite import InProcess, Running, in_process
 from tests.suite.processes import processes
-from tests.suites import RunningSuite, running_suite
+from tests.suites import RunningSuite, running_suite, until
 
 BROWSERS = "account/trusted-browsers"
 COOKIE = "mfa_trusted"
@@ -113,9 +114,6 @@ async def test_a_copied_cookie_is_found_out(suite: InProcess) -> None:
 
     assert (await thief.log_in()).pending == ["mfa_authenticate"]
     assert (await ada.log_in()).pending == ["mfa_authenticate"]
-    await suite.deliver()
-    told = (await suite.client("app").http.get("/inbox.json")).json()["messages"]
-    assert [m for m in told if m["to"] == ada.email and "may have been copied" in m["subject"]]
 
 
 async def test_several_people_use_one_browser(suite: InProcess) -> None:
@@ -156,6 +154,47 @@ def test_while_recovery_stands_still_nobody_is_let_past(tmp_path: Path) -> None:
     env = {"MFA_TOTP_PERIOD": str(PERIOD)}
     with running_suite(tmp_path / "var", split=True, env=env) as running:
         asyncio.run(_stand_still(running))
+
+
+@pytest.mark.parametrize("split", [False, True], ids=["embedded", "split"])
+def test_of_a_theft_its_owner_is_told_though_broker_and_worker_die(
+    tmp_path: Path, split: bool
+) -> None:
+    """K8, D5: both are killed with -9 around it; one mail is sent all the same."""
+    env = {"MFA_TOTP_PERIOD": str(PERIOD)}
+    with running_suite(tmp_path / "var", split=split, env=env) as running:
+        email = asyncio.run(_rob(running))
+
+        until(lambda: _warnings(running, email), "the mail")
+        assert len(_warnings(running, email)) == 1
+
+
+async def _rob(running: RunningSuite) -> str:
+    """Have a copied cookie found out while nobody can tell; return whom it was copied from."""
+    suite = Running(base_url=running.base_url, period=PERIOD)
+    ada = await trusting(suite)
+    copy = ada.client.http.cookies.get(COOKIE)
+    for _ in range(2):
+        assert trusted(await ada.log_in())
+        await ada.log_out()
+    thief = await at(ada, suite.client("browser"))
+    thief.client.http.cookies.set(COOKIE, str(copy))
+    running_now = processes(running)
+    worker = next(p for name, p in running_now.items() if name.startswith("worker session"))
+    worker.suspend()
+    running_now["broker"].kill()
+    assert (await thief.log_in()).pending == ["mfa_authenticate"]
+    assert (await ada.log_in()).pending == ["mfa_authenticate"]
+    worker.kill()
+    for client in suite.clients:
+        await client.close()
+    return ada.email
+
+
+def _warnings(running: RunningSuite, email: str) -> list[str]:
+    """Return the subjects of the mails that warn of a copy."""
+    subjects = [str(message["Subject"]) for message in running.mailbox.messages(email)]
+    return [subject for subject in subjects if "may have been copied" in subject]
 
 
 async def _stand_still(running: RunningSuite) -> None:

@@ -202,6 +202,8 @@ async def test_the_whole_life_of_trust(keeper: TrustClient, clock: Hands) -> Non
     """K1, K7, K8: given, used, listed and revoked as the contract says."""
     given = await keeper.trust("ada", factor_epoch=EPOCH, tokens=[], user_agent=CHROME)
     clock.turn(hours=1)
+    known = await keeper.recognise("ada", tokens=given.tokens, factor_epoch=EPOCH)
+    unknown = await keeper.recognise("eve", tokens=given.tokens, factor_epoch=EPOCH)
     first = await keeper.check("ada", tokens=given.tokens, factor_epoch=EPOCH)
     again = await keeper.check("ada", tokens=given.tokens, factor_epoch=EPOCH)
     second = await keeper.check("ada", tokens=first.tokens, factor_epoch=EPOCH)
@@ -212,6 +214,7 @@ async def test_the_whole_life_of_trust(keeper: TrustClient, clock: Hands) -> Non
     revoked = await keeper.revoke("ada", [other.browser_id], tokens=other.tokens)
     nothing = await keeper.revoke("ada")
 
+    assert (known.browser_id, unknown.browser_id) == (given.browser_id, None)
     assert first.trusted
     assert first.browser_id == given.browser_id
     assert first == again
@@ -289,6 +292,7 @@ async def test_a_code_alone_does_not_tell_whose_it_is(
     assert spent_since(before) == {"read": 0, "write": 0, "commit": 0}
 
 
+@pytest.mark.parametrize("asked", ["check", "recognise"])
 @pytest.mark.parametrize(
     "bad",
     [
@@ -303,12 +307,14 @@ async def test_a_code_alone_does_not_tell_whose_it_is(
         {"trusted": True},
     ],
 )
-async def test_what_is_no_check_is_refused(raw: httpx.AsyncClient, bad: dict[str, Any]) -> None:
+async def test_what_is_no_check_is_refused(
+    raw: httpx.AsyncClient, bad: dict[str, Any], asked: str
+) -> None:
     """K5, D7: bounded, strict, and not looked up."""
     before = counted()
 
     answer = await raw.post(
-        "/v1/users/ada/browsers/check", json={"tokens": [TOKEN], "factor_epoch": EPOCH} | bad
+        f"/v1/users/ada/browsers/{asked}", json={"tokens": [TOKEN], "factor_epoch": EPOCH} | bad
     )
 
     assert answer.status_code == 400

@@ -131,6 +131,51 @@ async def test_trust_ends_with_the_factors_that_it_was_given_by(
         assert (await checked(browsers, given.tokens)).browser_id == given.browser_id
 
 
+async def test_a_browser_is_recognised_without_using_its_token(
+    browsers: TrustFlows, db: Database
+) -> None:
+    """K8: by the current token and by the next; it costs one statement and leaves no trace."""
+    given = await trusted(browsers)
+    following = (await checked(browsers, given.tokens)).tokens
+    told = await recorded(db)
+
+    before = counted()
+    known = [
+        await browsers.recognise("ada", tokens, EPOCH)
+        for tokens in (given.tokens, following, given.tokens, following)
+    ]
+
+    assert known == [given.browser_id] * 4
+    assert spent_since(before) == {"read": 4, "write": 0, "commit": 0}
+    assert await recorded(db) == told
+    assert (await checked(browsers, given.tokens)).browser_id == given.browser_id
+
+
+async def test_only_a_good_token_is_recognised(
+    browsers: TrustFlows, clock: Hands, db: Database
+) -> None:
+    """K5, K8: a theft is left to be found out by whoever has the password too."""
+    stolen = (await trusted(browsers)).tokens
+    mine = (await checked(browsers, (await checked(browsers, stolen)).tokens)).tokens
+    eves = (await trusted(browsers, "eve")).tokens
+    told = await recorded(db)
+
+    for tokens, epoch in (
+        (stolen, EPOCH),
+        ((*stolen, *mine), EPOCH),
+        (eves, EPOCH),
+        ([Token.new()], EPOCH),
+        ([mine[0].followed_by(new_part())], EPOCH),
+        (mine, EPOCH + 1),
+        (mine, EPOCH - 1),
+    ):
+        assert await browsers.recognise("ada", tokens, epoch) is None
+    assert await browsers.recognise("ada", (*eves, *mine), EPOCH) is not None
+    clock.turn(days=14)
+    assert await browsers.recognise("ada", mine, EPOCH) is None
+    assert await recorded(db) == told
+
+
 async def test_trust_ends_after_its_time(browsers: TrustFlows, clock: Hands, db: Database) -> None:
     """K2: fourteen days after it was given, however much it is used."""
     given = await trusted(browsers)

@@ -108,7 +108,7 @@ async def test_the_documentation_describes_every_route(app: FastAPI) -> None:
     verify = document["paths"]["/v1/users/{user_id}/verifications"]["post"]
     schema = verify["requestBody"]["content"]["application/json"]["schema"]
     assert set(schema["required"]) == {"session_id", "purpose", "proof"}
-    assert len(document["paths"]) == 12
+    assert len(document["paths"]) == 13
 
 
 def test_the_worker_takes_on_the_relay_and_the_sweeps(settings: Settings) -> None:

@@ -13,6 +13,7 @@ from tests.journeys.suite import InProcess, in_process
 from tests.reference.differences import (
     DIFFERENCES,
     Difference,
+    reauthentication_first,
     steps,
     with_a_new_token,
 )
@@ -76,6 +77,18 @@ def with_signal(seen: Seen) -> Seen:
     return _with(seen, meta={**body.get("meta", {}), "signal": "<signal>"})
 
 
+def proved_by_the_passkey(seen: Seen) -> Seen:
+    """Tell of the passkey among what the person has proved themselves by."""
+    data = (seen.body or {})["data"]
+    passkey = {"method": "mfa", "at": 0.0, "id": "<id>", "type": "webauthn", "passwordless": True}
+    return _with(seen, data={**data, "methods": [*data["methods"], passkey]})
+
+
+def with_nothing_set(seen: Seen) -> Seen:
+    """Ask for a proof first: the session keeps its token."""
+    return replace(reauthentication_first(seen), token=False)
+
+
 def _with_keys(seen: Seen, change: Any) -> Seen:
     data = (seen.body or {}).get("data")
     if isinstance(data, list):
@@ -101,6 +114,16 @@ ONLY_HERE = (
         "A session gets a new token whenever its login moves on.",
         with_a_new_token,
         steps("verify the new one"),
+    ),
+    Difference(
+        "The passkey of a sign-up is the proof of its session, as when it logs in.",
+        proved_by_the_passkey,
+        steps("keep the passkey", "logged in"),
+    ),
+    Difference(
+        "A first password takes a fresh proof of the passkey that is there.",
+        with_nothing_set,
+        steps("set a password"),
     ),
 )
 

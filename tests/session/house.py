@@ -18,6 +18,7 @@ from services.recovery.main import create_app as create_recovery
 from services.recovery.settings import Settings as RecoverySettings
 from services.session.domain.limits import Limits
 from services.session.domain.mails import Mail, MailKind
+from services.session.domain.reports import REPORTED
 from services.session.domain.sessions import Client
 from services.session.flows import (
     Flows,
@@ -26,6 +27,7 @@ from services.session.flows import (
     Sweeps,
     build_flows,
     build_mails,
+    build_reports,
     build_sweeps,
 )
 from services.session.flows.outcomes import (
@@ -38,13 +40,17 @@ from services.session.flows.outcomes import (
 )
 from services.session.store import Store
 from services.session.store.tables import outbox, sessions, users
+from services.session.worker import entering
 from services.totp.main import create_app as create_totp
 from services.totp.settings import Settings as TotpSettings
 from services.webauthn.main import create_app as create_webauthn
 from services.webauthn.settings import Settings as WebAuthnSettings
 from shared.auth import Caller
+from shared.bus.wire import Received, to_cloudevent
 from shared.cipher import KeyRing
+from shared.clock import from_micros
 from shared.database import Change, Database, Row, Statement, Step, step
+from shared.database.events import OUTBOX
 from shared.errors import Unavailable
 from shared.event import Event
 from shared.factor import FactorClient
@@ -182,6 +188,7 @@ class House:
     factors: dict[str, FactorClient]
     store: Store
     signer: Signer
+    reporting: dict[str, Database]
     digits: int = 6
     wire: Wire = field(init=False)
     totp: FactorClient = field(init=False)
@@ -219,8 +226,20 @@ class House:
         return [mail for mail in await self._taken() if mail.kind in ANSWERS]
 
     async def notices(self) -> list[Mail]:
-        """Take every mail that is due; return those that tell what happened."""
+        """Take every mail that is due; return those that tell what happened.
+
+        Before that, what other services have reported is told, as by session's worker.
+        """
+        await self.hear()
         return [mail for mail in await self._taken() if mail.kind not in ANSWERS]
+
+    async def hear(self) -> None:
+        """Take in what other services have reported so far, again and again."""
+        reports = build_reports(self.db, ring=RING, clock=self.clock, policy=Policy())
+        for source, db in self.reporting.items():
+            rows = await db.all(Statement(select(*OUTBOX.c).order_by(OUTBOX.c.seq)))
+            events = [received(source, row) for row in rows if row.type in REPORTED]
+            await entering(reports)(events)
 
     async def _taken(self) -> list[Mail]:
         box = build_mails(self.db, RING)
@@ -470,8 +489,42 @@ async def _built(
         factors=factors,
         store=Store(db, Limits()),
         signer=signer,
+        reporting={
+            "recovery": read_only(stack, recovery_url),
+            "webauthn": read_only(stack, webauthn_url),
+        },
         digits=digits,
     )
+
+
+def received(source: str, row: Row) -> Received:
+    """Return an event in a service's outbox as it comes off the bus."""
+    event = to_cloudevent(
+        id=row.id,
+        type=row.type,
+        source=source,
+        number=row.seq,
+        occurred_at=from_micros(row.occurred_at),
+        subject=row.subject,
+        data=json.loads(row.data),
+        context=json.loads(row.context),
+    )
+    return Received(
+        id=row.id,
+        type=row.type,
+        source=source,
+        number=row.seq,
+        occurred_at=from_micros(row.occurred_at),
+        subject=row.subject,
+        text=json.dumps(event),
+    )
+
+
+def read_only(stack: AsyncExitStack, url: str) -> Database:
+    """Return a database of another service, to be looked into."""
+    db = Database(url, source="a test")
+    stack.push_async_callback(db.close)
+    return db
 
 
 async def opened(stack: AsyncExitStack, url: str, source: str, clock: Hands) -> Database:

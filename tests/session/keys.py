@@ -2,15 +2,20 @@
 
 from typing import Any
 
-from services.session.domain.limits import Limits
+from services.session.domain.limits import Limits, parse_rates
 from services.session.flows import Policy
-from services.session.flows.outcomes import Asked, Enrolled, Outcome
+from services.session.flows.outcomes import Asked, Enrolled, Outcome, Standing
 from tests.session.house import ADA, House, Visitor
 from tests.webauthn.authenticator import HONEST, Device, Lies
 
 Json = dict[str, Any]
 
 NO_LIMIT = Policy(limits=Limits(mfa={**Limits().mfa, "webauthn_login": ()}))
+
+
+def limited(rate: str) -> Policy:
+    """Return what is the default, with a rate for those who ask for options."""
+    return Policy(limits=Limits(mfa={**Limits().mfa, "webauthn_options": parse_rates(rate)}))
 
 
 async def add_key(visitor: Visitor, device: Device, *, passwordless: bool = True) -> str:
@@ -68,6 +73,20 @@ async def with_passkey(house: House, device: Device, email: str = ADA) -> Visito
     await add_key(visitor, device)
     await house.notices()
     await visitor.log_out()
+    return visitor
+
+
+async def by_passkey(house: House, device: Device, email: str = ADA) -> Visitor:
+    """Return somebody who has signed up by passkey: they have no password, and are logged in."""
+    visitor, flow = house.visitor(), house.flows.passkey_signup
+    visitor.keep(await house.flows.signup.sign_up_by_passkey(await visitor.visit(), email))
+    await visitor.verify(await house.code())
+    asked = await flow.options(await visitor.visit())
+    assert isinstance(asked, Asked)
+    made = device.create(_options(asked, "creation_options"))
+    outcome = visitor.keep(await flow.complete(await visitor.visit(), "My key", made))
+    assert isinstance(outcome, Standing)
+    assert outcome.visit.authenticated
     return visitor
 
 

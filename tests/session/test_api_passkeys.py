@@ -10,20 +10,25 @@ from fastapi import FastAPI
 
 from services.session.api import auth, well_known
 from services.session.main import create_app
+from shared.database import step
 from tests.session.house import ADA, PASSWORD, House
 from tests.session.test_api_contract import Answer, Api, clients, settings_for
+from tests.session.test_flows_passwords import FORGET_PASSWORD
 from tests.webauthn.authenticator import HONEST, UV, Device, Lies
 
 KEYS = "account/authenticators/webauthn"
 LOGIN = "auth/webauthn/login"
 AUTHENTICATE = "auth/webauthn/authenticate"
 REAUTHENTICATE = "auth/webauthn/reauthenticate"
+CHANGE = "account/password/change"
 TYPES = ("recovery_codes", "totp", "webauthn")
 ANYBODY = [{"id": "login"}, {"id": "signup"}, {"id": "mfa_login_webauthn"}]
 REFUSED = {
     "status": 400,
     "errors": [{"message": "Incorrect code.", "code": "incorrect_code", "param": "credential"}],
 }
+LISTED = "https://app.example.org"
+FOREIGN = "https://evil.example"
 KEYS_ON: dict[str, Any] = {"mfa_supported_types": TYPES, "mfa_passkey_login_enabled": True}
 
 
@@ -167,6 +172,23 @@ async def test_a_key_proves_it_again(api: Api) -> None:
     assert (await api.get(KEYS)).status == 200
 
 
+async def test_the_first_password_waits_for_the_key(api: Api) -> None:
+    """N6: the 401 lists the ways that do, and a session that is found open has none of them."""
+    device = Device()
+    await with_key(api, device)
+    await api.house.db.apply(step(FORGET_PASSWORD))
+    await prove(api, LOGIN, device)
+
+    for body in ({"new_password": "battery-staple-7"}, {"new_password": "1"}, {}):
+        needed = await api.post(CHANGE, **body)
+        assert (needed.status, needed.body["meta"]) == (401, {"is_authenticated": True})
+        ways = [{"id": "mfa_reauthenticate", "types": ["recovery_codes", "webauthn"]}]
+        assert needed.flows == ways
+
+    await prove(api, REAUTHENTICATE, device)
+    assert (await api.post(CHANGE, new_password="battery-staple-7")).status == 200
+
+
 async def test_a_passkey_that_is_gone_is_told_with_the_refusal(api: Api) -> None:
     device = Device()
     await api.join()
@@ -253,6 +275,59 @@ async def test_the_limits_are_the_operators(house: House) -> None:
                     given = await api.post(LOGIN, credential={"id": "x"})
                     assert max(asked.status, given.status) == expected
         house.clock.turn(minutes=2)
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [
+        {"sec-fetch-mode": "navigate", "sec-fetch-dest": "document"},
+        {"sec-fetch-mode": "no-cors", "sec-fetch-dest": "image"},
+        {"sec-fetch-mode": "cors", "origin": FOREIGN},
+        {"sec-fetch-mode": "cors", "origin": "null"},
+    ],
+    ids=["link", "image", "fetch", "sandbox"],
+)
+async def test_another_site_has_no_session_opened(api: Api, headers: dict[str, str]) -> None:
+    """N9: or its link, which leaves the cookie out if it is Strict, would log people out."""
+    cross_site = {"sec-fetch-site": "cross-site", **headers}
+    answer = await api.http.get(f"/_allauth/{api.client}/v1/{LOGIN}", headers=cross_site)
+
+    if api.client == "browser":
+        assert (answer.status_code, answer.json()) == (403, {"status": 403})
+        assert "set-cookie" not in answer.headers
+        assert await api.house.session_rows() == []
+    else:  # which has no cookies, and which no page can have called without CORS
+        assert answer.status_code == 200
+
+
+@pytest.mark.parametrize("site", ["same-origin", "same-site", "none"])
+async def test_its_own_site_and_its_user_have_one_opened(api: Api, site: str) -> None:
+    answer = await api.http.get(
+        f"/_allauth/{api.client}/v1/{LOGIN}",
+        headers={"sec-fetch-site": site, "sec-fetch-mode": "navigate"},
+    )
+
+    assert answer.status_code == 200
+    assert len(await api.house.session_rows()) == 1
+
+
+async def test_pages_elsewhere_that_may_read_can_log_people_in(house: House) -> None:
+    """CORS_ALLOWED_ORIGINS: their fetch is told from a link by its Origin."""
+    settings = settings_for(house, **KEYS_ON, cors_allowed_origins=(LISTED,))
+    app = create_app(settings, house.clock, house.wires)
+    async with app.router.lifespan_context(app):
+        async for make in clients(app, house, "browser"):
+            asked = await make().http.get(
+                f"/_allauth/browser/v1/{LOGIN}",
+                headers={
+                    "sec-fetch-site": "cross-site",
+                    "sec-fetch-mode": "cors",
+                    "origin": LISTED,
+                },
+            )
+            assert asked.status_code == 200
+            assert asked.headers["access-control-allow-origin"] == LISTED
+            assert "sessionid=" in asked.headers["set-cookie"]
 
 
 async def test_what_is_off_is_not_there(house: House) -> None:

@@ -21,6 +21,7 @@ def settings(**values: object) -> Settings:
         "session_sealing_keys": RING,
         "session_caller_key": SIGNER.key,
         "session_event_key": SIGNER.key,
+        "event_keys": SIGNER.listed,
         "broker_url": "redis://127.0.0.1:1/0",
         "smtp_url": "smtp://localhost:2525",
         **values,

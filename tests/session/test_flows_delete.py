@@ -28,15 +28,15 @@ from services.session.flows.outcomes import (
 )
 from services.session.gateway.ledger import LedgerClient
 from services.session.store.rows import EMPTY_REGISTER
-from services.session.store.tables import emails, erasures, keepers, origins, users
+from services.session.store.tables import attempts, emails, erasures, keepers, origins, users
 from shared.database import Statement, also
 from shared.errors import Conflict, CountersignError, NotFound, Unavailable
 from tests.session.house import ADA, RING, Crash, Cut, House, Visitor
 from tests.session.test_flows_operate import operating
 
-LEFT = {
-    table.name: Statement(select(*table.c)) for table in (users, emails, origins, erasures, keepers)
-}
+TABLES = (users, emails, origins, erasures, keepers)
+LEFT = {table.name: Statement(select(*table.c)) for table in TABLES}
+ABOUT = Statement(select(attempts.c.key).where(attempts.c.about.is_not(None)))
 
 
 @dataclass
@@ -94,7 +94,9 @@ async def test_a_person_deletes_themselves(house: House) -> None:
 
 async def test_nothing_but_the_id_is_left(house: House) -> None:
     ada = await protected(house)
+    await ada.reauthenticate("wrong")
     before = await house.user()
+    assert await house.db.all(ABOUT)
 
     await delete(ada)
 
@@ -106,6 +108,7 @@ async def test_nothing_but_the_id_is_left(house: House) -> None:
     assert row.factor_epoch > before.factor_epoch
     assert row.session_epoch > before.session_epoch
     assert [await left(house, name) for name in ("emails", "origins", "erasures")] == [0, 0, 1]
+    assert await house.db.all(ABOUT) == []
 
 
 async def test_deleting_needs_a_proof_of_now(house: House) -> None:

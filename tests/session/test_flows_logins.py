@@ -10,7 +10,7 @@ from sqlalchemy import update
 from services.session.domain.access import Access
 from services.session.domain.addresses import parse_address
 from services.session.domain.limits import CONFIRM_EMAIL, Limits
-from services.session.domain.sessions import Client
+from services.session.domain.sessions import Client, is_live
 from services.session.domain.stages import Stage, pass_stage
 from services.session.flows import Policy
 from services.session.flows.outcomes import (
@@ -34,6 +34,7 @@ from tests.session.house import (
     House,
     Visitor,
     change_user,
+    counted,
     faults_of,
     kinds,
     second_replica,
@@ -571,11 +572,108 @@ async def test_of_two_sign_ups_with_one_address_one_has_the_account(pg_house: Ho
     pg_house = pg_house.under(Policy(limits=limits))
     visitors = [pg_house.visitor() for _ in range(4)]
     outcomes = await asyncio.gather(*(visitor.sign_up() for visitor in visitors))
-    kinds = sorted(mail.kind for mail in await pg_house.mails())
+    kinds = [mail.kind for mail in await pg_house.mails()]
 
     assert all(standing(outcome).visit.pending == "verify_email" for outcome in outcomes)
-    assert kinds == ["account_exists"] * 3 + ["verification_code"]
+    assert kinds == ["verification_code"] * 4
     assert await pg_house.user() is not None
+
+
+async def test_of_two_who_have_codes_for_one_address_one_has_the_account(pg_house: House) -> None:
+    """O6: whether it is the first to sign up, who made it, or another who takes it over."""
+    limits = Limits(account={**Limits().account, CONFIRM_EMAIL: ()})
+    pg_house = pg_house.under(Policy(limits=limits))
+    visits, codes = [], []
+    for _ in range(4):
+        visitor = pg_house.visitor()
+        await visitor.sign_up()
+        visits.append(await visitor.visit())
+        codes.append(await pg_house.code())
+    flow = pg_house.flows.verify_email
+    outcomes = await asyncio.gather(*map(flow.verify, visits, codes))
+
+    (winner,) = [outcome for outcome in outcomes if isinstance(outcome, Standing)]
+    assert [outcome for outcome in outcomes if outcome is not winner] == [Misfit()] * 3
+    session = await pg_house.store.find_session(hash_token(str(winner.token)), Client.APP)
+    assert session is not None
+    assert is_live(session.session, session.account, pg_house.clock())
+
+
+# Addresses that an account without a way in does not hold
+
+
+async def test_who_owns_the_address_takes_an_account_that_was_never_verified(house: House) -> None:
+    """The password of whoever was first goes with that, and so does their login."""
+    squatter = house.visitor()
+    await squatter.sign_up(ADA, "squatters-horse-9")
+    await house.mails()
+    house.clock.turn(seconds=10)
+    ada = house.visitor()
+    asked = standing(await ada.sign_up())
+
+    assert (asked.visit.pending, asked.visit.account) == ("verify_email", None)
+    assert faults_of(await house.visitor().log_in()) == ["email_password_mismatch"]
+    opened = standing(await ada.verify(await house.code()))
+
+    assert opened.visit.authenticated
+    assert (await ada.visit()).authenticated
+    with pytest.raises(Gone):
+        await squatter.visit()
+    assert faults_of(await house.visitor().log_in(ADA, "squatters-horse-9")) == [
+        "email_password_mismatch"
+    ]
+    assert standing(await house.visitor().log_in()).visit.authenticated
+    assert (await house.events())[:5] == [
+        "signed_up",
+        "signup_repeated",
+        "login_failed",
+        "account_reclaimed",
+        "email_verified",
+    ]
+
+
+async def test_an_account_is_not_taken_without_the_code_or_once_it_is_verified(
+    house: House,
+) -> None:
+    ada, squatter = house.visitor(), house.visitor()
+    await ada.sign_up()
+    code = await house.code()
+    house.clock.turn(seconds=10)
+    await squatter.sign_up(ADA, "squatters-horse-9")
+    theirs = await house.code()
+
+    assert faults_of(await squatter.verify(code)) == ["incorrect_code"]
+    assert standing(await ada.verify(code)).visit.authenticated
+    assert standing(await ada.elsewhere().log_in()).visit.authenticated
+    assert (await squatter.visit()).pending is Stage.VERIFY_EMAIL
+    assert await squatter.verify(theirs) == Misfit()
+    assert (await ada.visit()).authenticated
+
+
+async def test_a_disabled_account_holds_its_address(house: House) -> None:
+    await house.visitor().sign_up()
+    await change_user(house, disabled_at=1)
+    await house.mails()
+    house.clock.turn(seconds=10)
+
+    await house.visitor().sign_up()
+
+    (told,) = await house.mails()
+    assert told.kind == "account_exists"
+
+
+async def test_a_sign_up_costs_the_same_whoever_has_the_address(house: House) -> None:
+    """Be it nobody, somebody, or somebody who never got into the account."""
+    await house.visitor().join("known@example.org")
+    await house.visitor().sign_up("unfinished@example.org")
+    spent = []
+    for name in ("new", "known", "unfinished"):
+        house.clock.turn(minutes=10)
+        before = counted()
+        await house.visitor().sign_up(f"{name}@example.org")
+        spent.append({kind: total - before[kind] for kind, total in counted().items()})
+
+    assert spent[0] == spent[1] == spent[2]
 
 
 async def test_sign_ups_from_one_origin_are_limited(house: House) -> None:

@@ -21,6 +21,8 @@ from services.session.flows.outcomes import (
 )
 from shared.errors import Conflict, Malformed, NotFound, Unavailable
 from tests.session.house import ADA, PASSWORD, RING, Cut, House, faults_of
+from tests.session.keys import by_passkey, log_in
+from tests.webauthn.authenticator import Device
 
 Act = Callable[[Operating], Awaitable[Any]]
 
@@ -280,7 +282,7 @@ async def test_the_second_factor_is_reset_while_its_factor_is_down(house: House)
     await house.mails()
     house.wire.break_down()
 
-    await operating(house).reset_mfa(ADA)
+    assert await operating(house).reset_mfa(ADA) is True
 
     again = ada.elsewhere()
     assert isinstance(await again.log_in(), Standing)
@@ -292,6 +294,18 @@ async def test_the_second_factor_is_reset_while_its_factor_is_down(house: House)
     await house.sweeps.collect_dead()
     assert await house.enrolled() == []
     assert MailKind.SECOND_FACTOR_RESET in await told(house)
+
+
+async def test_a_reset_tells_of_who_has_no_password(house: House) -> None:
+    """And a session that is open may still set one."""
+    device = Device()
+    ada = await by_passkey(house, device)
+
+    assert await operating(house).reset_mfa(ADA) is False
+
+    assert isinstance(await log_in(house.visitor(), device), Refused)
+    assert isinstance(await ada.change_password(None, PASSWORD), Standing)
+    assert isinstance(await house.visitor().log_in(), Standing)
 
 
 async def test_an_activation_in_progress_does_not_survive_a_reset(house: House) -> None:

@@ -8,13 +8,13 @@ from datetime import timedelta
 import pytest
 from sqlalchemy import update
 
-from services.session.domain.limits import FOR_EVER, Limits, parse_rates
+from services.session.domain.limits import FOR_EVER
 from services.session.domain.mails import MailKind
 from services.session.domain.sessions import Client
-from services.session.domain.stages import Stage
-from services.session.flows import Policy
+from services.session.domain.stages import LOGIN_LIFETIME, Stage
 from services.session.flows.outcomes import (
     Asked,
+    Gone,
     Misfit,
     Outcome,
     Refused,
@@ -37,7 +37,7 @@ from tests.session.house import (
     make_flows,
     open_webauthn,
 )
-from tests.session.keys import NO_LIMIT, add_key, answer, ask, log_in, with_passkey
+from tests.session.keys import NO_LIMIT, add_key, answer, ask, limited, log_in, with_passkey
 from tests.webauthn.authenticator import BS, HONEST, UV, Device, Lies
 
 AWAY = "203.0.113.9"
@@ -345,23 +345,62 @@ async def test_answers_are_counted_by_where_they_come_from(house: House) -> None
     assert is_in(await log_in(ada, device))
 
 
-async def test_sessions_of_nobody_are_limited_by_themselves(house: House) -> None:
-    """L8: pages ask when they are shown, many in one office; what they ask again costs nothing."""
+async def test_beyond_the_limit_nothing_is_judged(house: House) -> None:
+    """L8: no call and no event of the factor's, and a challenge that can be answered later."""
     device = Device()
     ada = await with_passkey(house, device)
-    rates = {**Limits().mfa, "webauthn_options": parse_rates("3/m/ip")}
-    bound = house.under(Policy(limits=Limits(mfa=rates)))
-    visitors = [bound.visitor() for _ in range(3)]
-    for visitor in [*visitors, *visitors, *visitors, *visitors]:
-        await ask(visitor)
+    credential = device.get(await ask(ada))
+    stranger = house.visitor()
+    await ask(stranger)
+    for _ in range(10):
+        assert is_refused(await answer(stranger, {"id": "?"}))
+    before = len(house.wires["webauthn"].requests)
 
-    asked = await bound.flows.passkeys.ask(await bound.visitor().visit())
-    assert isinstance(asked, Throttled)
-    assert timedelta(0) < asked.retry_after <= timedelta(minutes=1)
-    assert len(await house.session_rows()) == 3
+    late = await answer(ada, credential)
+
+    assert isinstance(late, Throttled)
+    assert timedelta(0) < late.retry_after <= timedelta(minutes=1)
+    assert len(house.wires["webauthn"].requests) == before
+    assert await last_event(house) == ("login_limited", {"method": "passkey"})
+    house.clock.turn(minutes=1)
+    assert is_in(await answer(ada, credential))
+
+
+async def test_questions_are_limited_by_themselves(house: House) -> None:
+    """L8: each, in whatever session, and as no attempt: pages ask when they are shown."""
+    device = Device()
+    ada = await with_passkey(house, device)
+    bound = house.under(limited("3/m/ip"))
+    visitors = [bound.visitor(), bound.visitor()]
+    credential = device.get(await ask(visitors[0]))
+    for visitor in visitors:
+        await ask(visitor)
+    before = len(house.wires["webauthn"].requests)
+
+    for visitor in (*visitors, bound.visitor()):
+        asked = await bound.flows.passkeys.ask(await visitor.visit())
+        assert isinstance(asked, Throttled)
+        assert timedelta(0) < asked.retry_after <= timedelta(minutes=1)
+    assert await last_event(house) == ("login_limited", {"method": "passkey"})
+    assert len(house.wires["webauthn"].requests) == before
+    assert len(await house.session_rows()) == 2
     await ask(bound.visitor(AWAY))
-    assert is_in(await log_in(visitors[0], device))
+    house.clock.turn(minutes=1)
+    assert is_in(await log_in(visitors[1], device))
+    assert is_refused(await answer(visitors[0], credential))  # another was asked for since
     assert ada.token is None
+
+
+async def test_who_is_logged_in_asks_no_more_often(house: House) -> None:
+    device = Device()
+    ada = await with_passkey(house, device)
+    await log_in(ada, device)
+    bound = ada.elsewhere(house=house.under(limited("2/m/ip")))
+    bound.token = ada.token
+    await ask(bound)
+    await ask(bound)
+
+    assert isinstance(await bound.house.flows.passkeys.ask(await bound.visit()), Throttled)
 
 
 async def test_a_register_that_is_changing_is_not_guessed_at(house: House) -> None:
@@ -477,6 +516,46 @@ async def test_whoever_asks_again_keeps_the_session_while_it_lasts(house: House)
 
     house.clock.turn(minutes=4)
     assert is_in(await log_in(ada, device))
+
+
+async def test_two_pages_that_ask_at_once_are_both_told(house: House) -> None:
+    """One of them has the session last longer, which is enough for the other."""
+    ada = house.visitor()
+    await ask(ada)
+    house.clock.turn(minutes=14)
+    visit = await ada.visit()
+
+    for _ in range(2):
+        asked = await house.flows.passkeys.ask(visit)
+        assert isinstance(asked, Asked)
+        assert asked.token is None
+    (row,) = await house.session_rows()
+    assert row.expires_at == to_micros(house.clock() + LOGIN_LIFETIME)
+
+
+async def test_nobody_keeps_a_session_for_ever_by_asking(house: House) -> None:
+    """It lasts for a day at most; then whoever asks gets another, and answers in that."""
+    device = Device()
+    ada = await with_passkey(house, device)
+    await ask(ada)
+    first, opened = ada.token, house.clock()
+    while house.clock() + timedelta(minutes=12) < opened + timedelta(days=1):
+        house.clock.turn(minutes=12)
+        await ask(ada)
+        assert ada.token == first
+    (row,) = await house.session_rows()
+    assert row.expires_at == to_micros(opened + timedelta(days=1))
+
+    house.clock.turn(minutes=8)
+    credential = device.get(await ask(ada))
+
+    assert ada.token != first
+    house.clock.turn(minutes=4)
+    assert is_in(await answer(ada, credential))
+    planted = house.visitor()
+    planted.token = first
+    with pytest.raises(Gone):
+        await planted.visit()
 
 
 async def test_a_session_that_nobody_logs_in_with_is_swept(house: House) -> None:

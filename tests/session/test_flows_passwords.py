@@ -7,9 +7,11 @@ import pytest
 from sqlalchemy import update
 
 from services.session.domain.mails import MailKind
+from services.session.domain.methods import MethodKind
 from services.session.domain.passwords import PasswordRules
 from services.session.flows import PasswordPolicy, Policy, Reauthentication
 from services.session.flows.outcomes import (
+    Enrolled,
     Gone,
     LoginNeeded,
     ReauthenticationNeeded,
@@ -20,6 +22,9 @@ from services.session.flows.outcomes import (
 from services.session.store.tables import users
 from shared.database import Statement, step
 from tests.session.house import HOME, PASSWORD, House, Visitor, counted, faults_of, unavailable
+from tests.session.keys import log_in as log_in_by_passkey
+from tests.session.keys import reauthenticate, with_passkey
+from tests.webauthn.authenticator import Device
 
 NEW = "battery-staple-7"
 FORGET_PASSWORD = Statement(update(users).values(password_hash=None))
@@ -176,16 +181,50 @@ async def test_who_has_no_password_can_name_none(house: House) -> None:
     assert faults_of(await ada.change_password(PASSWORD, NEW)) == ["enter_current_password"]
 
 
-async def test_the_first_password_may_need_a_fresh_proof(house: House) -> None:
-    """N6: with ACCOUNT_REAUTHENTICATION_REQUIRED, of whoever has something to prove it by."""
-    house = house.under(Policy(reauthentication=Reauthentication(account=True)))
-    ada = await (await house.visitor().join()).protect()
+@pytest.mark.parametrize(
+    "chosen",
+    [
+        Reauthentication(),
+        Reauthentication(mfa=False),
+        Reauthentication(mfa_by_mfa=True),
+    ],
+    ids=["by default", "with mfa off", "with mfa by mfa"],
+)
+async def test_the_first_password_takes_a_second_factor_that_was_proved_just_now(
+    house: House, chosen: Reauthentication
+) -> None:
+    """N6: a passkey's login is no such proof, and neither is one of some minutes ago."""
+    device = Device()
+    await with_passkey(house, device)
     await house.db.apply(step(FORGET_PASSWORD))
-    house.clock.turn(minutes=6)
+    house = house.under(Policy(reauthentication=chosen))
+    ada = house.visitor()
+    assert isinstance(await log_in_by_passkey(ada, device), Standing)
+    needed = await ada.change_password(None, NEW)
+    assert isinstance(needed, ReauthenticationNeeded)
+    assert needed.methods == {MethodKind.MFA}
 
+    assert isinstance(await reauthenticate(ada, device), Standing)
+    house.clock.turn(minutes=5)
     assert isinstance(await ada.change_password(None, NEW), ReauthenticationNeeded)
-    assert isinstance(await ada.reauthenticate_by_code(ada.otp()), Standing)
+    assert not (await house.account()).has_usable_password
+
+    assert isinstance(await reauthenticate(ada, device), Standing)
     assert isinstance(await ada.change_password(None, NEW), Standing)
+    assert isinstance(await house.visitor().log_in(password=NEW), Standing)
+
+
+async def test_a_second_factor_that_came_meanwhile_is_asked_for(house: House) -> None:
+    """N6: whoever was let on without one comes again, and is not let on any more."""
+    ada = await without_password(house)
+    visit = await ada.visit()
+    await ada.show_totp()
+    assert isinstance(await ada.activate(ada.otp()), Enrolled)
+
+    assert await unavailable(house.flows.change_password.change(visit, None, NEW))
+
+    assert not (await house.account()).has_usable_password
+    assert isinstance(await ada.change_password(None, NEW), ReauthenticationNeeded)
 
 
 async def test_two_changes_at_once_are_one(pg_house: House) -> None:

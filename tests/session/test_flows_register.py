@@ -11,6 +11,7 @@ from sqlalchemy import select
 from services.session.domain.mails import MailKind
 from services.session.domain.register import Intent, Pending
 from services.session.domain.stages import Stage
+from services.session.flows import Policy, build_sweeps
 from services.session.flows.outcomes import (
     Enrolled,
     Outcome,
@@ -27,6 +28,7 @@ from shared.errors import Unavailable
 from shared.http.client import TIMEOUT
 from tests.session.house import (
     ADA,
+    RING,
     Crash,
     Cut,
     House,
@@ -36,6 +38,9 @@ from tests.session.house import (
     second_replica,
     unavailable,
 )
+from tests.session.keys import add_key
+from tests.session.test_webauthn import add, options, remove, rename
+from tests.webauthn.authenticator import Device
 
 Attempt = Callable[[House, Visit, str], Awaitable[Outcome]]
 Act = Callable[[], Coroutine[Any, Any, Outcome]]
@@ -394,6 +399,43 @@ async def test_a_sweep_asks_again_while_the_factor_is_away(house: House) -> None
     assert await house.sweeps.collect_dead() == 1
 
 
+async def test_a_sweep_looks_for_a_factor_that_is_not_configured_as_rarely(house: House) -> None:
+    """As for one that is away; once it is back, it is asked."""
+    ada, visit, code = await ready_to_activate(house)
+    await long_after(dies_during_the_call, house, activate, visit, code)
+    await ada.elsewhere().log_in()
+    factors = {name: factor for name, factor in house.factors.items() if name != "totp"}
+    sweeps = build_sweeps(house.db, ring=RING, factors=factors, clock=house.clock, policy=Policy())
+    dead = dead_authenticators.c
+    looks, waits = Statement(select(dead.attempts).where(dead.factor == "totp")), []
+    for seen in range(9):
+        minutes = 0
+        while (await house.db.all(looks))[0].attempts == seen:
+            house.clock.turn(minutes=1)
+            minutes += 1
+            await sweeps.collect_dead()
+        waits.append(minutes)
+    house.clock.turn(hours=1)
+
+    assert waits == [1, 2, 4, 8, 16, 32, 60, 60, 60]
+    assert await house.sweeps.collect_dead() == 1
+
+
+async def test_a_change_does_not_undo_what_was_written_since_it_was_read(house: House) -> None:
+    """What is written clean comes from what was read: a use meanwhile would never have been."""
+    ada, read, code = await ready_to_remove(house)
+    elsewhere = ada.elsewhere()
+    await elsewhere.log_in()
+    house.clock.turn(minutes=1)
+    assert standing(await elsewhere.authenticate(elsewhere.otp())).visit.authenticated
+    used, asked = await house.user(), len(house.wire.requests)
+
+    assert await unavailable(deactivate(house, read, code))
+    assert await house.user() == used
+    assert len(house.wire.requests) == asked
+    assert isinstance(await ada.deactivate(), Removed)
+
+
 async def test_a_sweep_does_not_stop_at_a_register_that_it_cannot_repair(house: House) -> None:
     _, visit, code = await ready_to_remove(house)
     await dies_after_the_mark(house, deactivate, visit, code)
@@ -623,7 +665,36 @@ async def to_generate(house: House) -> Act:
     return ada.generate_codes
 
 
-@pytest.mark.parametrize("prepare", [to_activate, to_deactivate, to_generate])
+async def to_add_a_key(house: House) -> Act:
+    ada = await house.visitor().join()
+    await ada.reauthenticate()
+    made = Device().create(await options(ada))
+    return lambda: add(ada, made)
+
+
+async def to_remove_a_key(house: House) -> Act:
+    ada = await house.visitor().join()
+    key = await add_key(ada, Device())
+    return lambda: remove(ada, key)
+
+
+async def to_rename_a_key(house: House) -> Act:
+    ada = await house.visitor().join()
+    key = await add_key(ada, Device())
+    return lambda: rename(ada, key, "New")
+
+
+PREPARED = [
+    to_activate,
+    to_deactivate,
+    to_generate,
+    to_add_a_key,
+    to_remove_a_key,
+    to_rename_a_key,
+]
+
+
+@pytest.mark.parametrize("prepare", PREPARED)
 async def test_a_proof_has_to_be_fresh_when_the_register_is_settled(
     house: House, prepare: Callable[[House], Awaitable[Act]]
 ) -> None:
@@ -633,7 +704,7 @@ async def test_a_proof_has_to_be_fresh_when_the_register_is_settled(
     marked = house.store.mark_register(await house.account(), change, house.clock())
     assert await house.store.write(marked) is not None
     house.clock.turn(seconds=LIVE.total_seconds())
-    before = await house.registered(), await house.registered("recovery_codes")
+    before = (await house.account()).register.entries
     held = house.wire.hold("DELETE", "crashed", Cut.AFTER)
     doing = asyncio.create_task(act())
     await held.arrived.wait()
@@ -642,4 +713,4 @@ async def test_a_proof_has_to_be_fresh_when_the_register_is_settled(
 
     assert isinstance(await doing, ReauthenticationNeeded)
 
-    assert (await house.registered(), await house.registered("recovery_codes")) == before
+    assert (await house.account()).register.entries == before

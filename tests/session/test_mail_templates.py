@@ -79,6 +79,16 @@ def test_what_a_browser_says_of_itself_is_only_text(kind: MailKind) -> None:
     assert "\x00" not in letter.text
 
 
+@pytest.mark.parametrize(
+    ("factor", "called"),
+    [("webauthn", "A security key or passkey"), ("yubikey", "A second factor")],
+)
+def test_a_copy_may_be_of_any_kind(factor: str, called: str) -> None:
+    letter = write(MailKind.CLONE_SUSPECTED, factor=factor, key="Keyring")
+
+    assert f'{called} of your account at {ABOUT["url"]} was used: "Keyring".' in letter.text
+
+
 def test_a_long_user_agent_is_cut() -> None:
     letter = write(MailKind.NEW_LOGIN, address="192.0.2.1", user_agent="x" * 5000)
 

@@ -1,14 +1,17 @@
 """Signing up with an address and a passkey, and no password."""
 
 import asyncio
+from datetime import timedelta
 from typing import Any
 
 import pytest
 
 from services.session.domain.mails import MailKind
+from services.session.domain.methods import amr, assurance_level
 from services.session.domain.stages import LOGIN_LIFETIME, Stage
 from services.session.flows.outcomes import (
     Asked,
+    Gone,
     LoginNeeded,
     Misfit,
     Outcome,
@@ -29,6 +32,7 @@ from tests.session.house import (
     second_replica,
     unavailable,
 )
+from tests.session.keys import limited
 from tests.session.test_webauthn import consistent
 from tests.webauthn.authenticator import Device, Lies
 
@@ -85,7 +89,7 @@ async def test_address_then_passkey_then_in(house: House) -> None:
 
     assert at(session) is None
     assert isinstance(session, Standing)
-    assert kinds(session) == []
+    assert kinds(session) == ["mfa"]
     assert ada.token not in (None, before)
     assert session.visit.account is not None
     assert not session.visit.account.has_usable_password
@@ -104,6 +108,21 @@ async def test_the_passkey_opens_the_account_and_a_password_does_not(house: Hous
 
     assert faults_of(await other.log_in(ADA, PASSWORD)) == ["email_password_mismatch"]
     assert faults_of(await other.log_in(ADA, "")) == ["email_password_mismatch"]
+
+
+async def test_options_are_limited_by_where_they_are_asked_from(house: House) -> None:
+    """L8: then no call is made, and what was shown last still counts."""
+    bound = house.under(limited("1/m/ip"))
+    ada = await waiting(bound)
+    asked = await options(ada)
+    before = len(house.wires["webauthn"].requests)
+
+    late = await bound.flows.passkey_signup.options(await ada.visit())
+
+    assert isinstance(late, Throttled)
+    assert timedelta(0) < late.retry_after <= timedelta(minutes=1)
+    assert len(house.wires["webauthn"].requests) == before
+    assert at(await complete(ada, Device().create(asked))) is None
 
 
 async def test_nothing_is_passed_without_the_passkey(house: House) -> None:
@@ -172,16 +191,87 @@ async def test_a_known_address_is_answered_as_an_unknown_one(house: House) -> No
     assert isinstance(await house.flows.passkey_signup.options(await stranger.visit()), Misfit)
 
 
-async def test_who_gives_up_the_stage_holds_the_address(house: House) -> None:
-    """As by allauth: the same answer to a second sign-up, and no second account."""
-    await waiting(house)
-    house.clock.turn(seconds=LOGIN_LIFETIME.total_seconds())
+async def mailed(house: House, visitor: Visitor) -> str:
+    """Sign up by passkey once more, when the next mail may be sent; return the code."""
+    house.clock.turn(seconds=10)
+    assert at(await sign_up(visitor)) is Stage.VERIFY_EMAIL
+    return await house.code()
+
+
+@pytest.mark.parametrize("later", [timedelta(0), LOGIN_LIFETIME])
+async def test_who_gives_up_the_stage_begins_again(house: House, later: timedelta) -> None:
+    """The same account, by another code; the login that was given up is over with that."""
+    given_up = await waiting(house)
+    visit, credential = await given_up.visit(), Device().create(await options(given_up))
+    house.clock.turn(seconds=later.total_seconds())
     again = house.visitor()
 
-    assert at(await sign_up(again)) is Stage.VERIFY_EMAIL
-    (told,) = await house.mails()
-    assert told.kind is MailKind.ACCOUNT_EXISTS
-    assert await house.user() is not None  # the only one
+    code = await mailed(house, again)
+    assert isinstance(await house.flows.passkey_signup.options(await again.visit()), Misfit)
+    assert at(await again.verify(code)) is Stage.MFA_SIGNUP_WEBAUTHN
+    assert await unavailable(house.flows.passkey_signup.complete(visit, None, credential))
+    assert await house.keys() == []
+    assert at(await complete(again, Device().create(await options(again)))) is None
+    assert await house.registered("webauthn") == await house.keys()
+    assert await consistent(house)
+
+
+async def test_who_gives_up_the_stage_takes_a_password_instead(house: House) -> None:
+    given_up = await waiting(house)
+    house.clock.turn(seconds=10)
+    again = house.visitor()
+
+    assert at(await again.sign_up()) is Stage.VERIFY_EMAIL
+    assert faults_of(await house.visitor().log_in()) == ["email_password_mismatch"]
+    assert at(await again.verify(await house.code())) is None
+    assert at(await house.visitor().log_in()) is None
+    with pytest.raises(Gone):
+        await given_up.visit()
+
+
+async def test_a_passkey_that_was_made_meanwhile_keeps_the_account(house: House) -> None:
+    """O6: the other has a code, but there is a way in now."""
+    ada, other = await waiting(house), house.visitor()
+    code = await mailed(house, other)
+    assert at(await complete(ada, Device().create(await options(ada)))) is None
+
+    with pytest.raises(Gone):
+        await other.verify(code)
+    assert (await ada.visit()).authenticated
+
+
+async def test_a_passkey_on_its_way_is_no_way_in_once_another_has_the_account(
+    house: House,
+) -> None:
+    """O6: it is judged while somebody else proves to own the address."""
+    ada, other = await waiting(house), house.visitor()
+    code = await mailed(house, other)
+    credential = Device().create(await options(ada))
+    held = house.wires["webauthn"].hold("POST", "complete", Cut.AFTER)
+    completing = asyncio.create_task(complete(ada, credential))
+    await held.arrived.wait()
+    assert at(await other.verify(code)) is Stage.MFA_SIGNUP_WEBAUTHN
+    held.go_on.set()
+
+    assert await unavailable(completing)
+    assert await house.registered("webauthn") == []
+    assert at(await complete(other, Device().create(await options(other)))) is None
+    assert await consistent(house)
+
+
+async def test_the_passkey_is_the_proof_of_the_session(house: House) -> None:
+    """N5: two factors in one, as when it logs in; and no fresh proof of anything."""
+    ada = await waiting(house)
+    outcome = await complete(ada, Device().create(await options(ada)))
+
+    assert isinstance(outcome, Standing)
+    assert outcome.visit.session is not None
+    (method,) = outcome.visit.session.methods
+    assert (method.type, [method.id]) == ("webauthn", await house.registered("webauthn"))
+    assert method.passwordless
+    assert not method.reauthenticated
+    assert assurance_level([method]) == 2
+    assert amr([method]) == ("pop", "user", "mfa")
 
 
 async def test_sign_ups_by_passkey_count_as_sign_ups(house: House) -> None:

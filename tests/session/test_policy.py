@@ -26,7 +26,6 @@ TABLE: dict[str, tuple[str, object, object]] = {
         "7m",
         timedelta(minutes=7),
     ),
-    "reauthentication.account": ("account_reauthentication_required", "true", True),
     "reauthentication.mfa": ("mfa_reauthentication_required", "false", False),
     "reauthentication.mfa_by_mfa": ("mfa_require_mfa_for_changes", "true", True),
     "passwords.rules.min_length": ("account_password_min_length", "13", 13),

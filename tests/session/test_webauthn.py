@@ -3,6 +3,7 @@
 import asyncio
 import json
 from dataclasses import replace
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -21,12 +22,14 @@ from services.session.flows.outcomes import (
     ReauthenticationNeeded,
     Removed,
     Standing,
+    Throttled,
 )
 from services.session.flows.register import LIVE
 from services.session.flows.webauthn import MAX_KEYS
 from services.session.store.tables import dead_authenticators, keepers
 from shared.database import Statement, step
 from tests.session.house import (
+    PASSWORD,
     Crash,
     Cut,
     House,
@@ -36,7 +39,7 @@ from tests.session.house import (
     second_replica,
     unavailable,
 )
-from tests.session.keys import add_key
+from tests.session.keys import add_key, by_passkey, limited, log_in, reauthenticate
 from tests.session.recovering import REGISTER
 from tests.webauthn.authenticator import Device, Lies
 
@@ -155,6 +158,23 @@ async def test_options_shown_anew_take_the_place_of_the_last(house: House) -> No
     assert faults_of(await add(ada, Device().create(fresh))) == ["incorrect_code"]
     assert isinstance(await add(ada, Device().create(await options(ada))), Enrolled)
     assert await consistent(house)
+
+
+async def test_options_are_limited_by_where_they_are_asked_from(house: House) -> None:
+    """L8: then no call is made, and what was shown last still counts."""
+    ada = await proved(house)
+    bound = ada.elsewhere(house=house.under(limited("1/m/ip")))
+    bound.token = ada.token
+    shown = await options(bound)
+    before = len(house.wires["webauthn"].requests)
+
+    flow = bound.house.flows.webauthn
+    late = await flow.options(await bound.visit(), passwordless=False)
+
+    assert isinstance(late, Throttled)
+    assert timedelta(0) < late.retry_after <= timedelta(minutes=1)
+    assert len(house.wires["webauthn"].requests) == before
+    assert isinstance(await add(ada, Device().create(shown)), Enrolled)
 
 
 async def test_failures_are_not_counted(house: House) -> None:
@@ -444,6 +464,79 @@ async def test_what_a_page_may_tell_its_browser(house: House) -> None:
     assert getattr(await ada.authenticators(), "signal", {}) is None
 
 
+# The last way in
+
+
+async def test_who_has_no_password_keeps_a_passkey(house: House) -> None:
+    """Nothing is removed, and no proof is asked for what is refused anyway."""
+    device = Device()
+    ada = await by_passkey(house, device)
+    (key,) = await house.registered("webauthn")
+    house.clock.turn(minutes=6)
+
+    refused = await remove(ada, key)
+
+    assert isinstance(refused, Misfit)
+    assert faults_of(refused) == ["cannot_delete_authenticator"]
+    assert await house.registered("webauthn") == [key]
+    assert isinstance(await reauthenticate(ada, device), Standing)
+    assert isinstance(await remove(ada, key), Misfit)
+    assert "authenticator_removed" not in await house.events()
+    assert (await house.user()).register_pending is None
+    assert isinstance(await log_in(house.visitor(), device), Standing)
+
+
+async def test_the_last_passkey_goes_once_there_is_another_way_in(house: House) -> None:
+    device = Device()
+    ada = await by_passkey(house, device)
+    (first,) = await house.registered("webauthn")
+    await reauthenticate(ada, device)
+    second = await add_other(ada, passwordless=True)
+
+    assert isinstance(await remove(ada, first, second), Misfit)
+    assert isinstance(await remove(ada, first), Removed)
+    assert isinstance(await remove(ada, second), Misfit)
+    assert isinstance(await ada.change_password(None, PASSWORD), Standing)
+    assert isinstance(await remove(ada, second), Removed)
+    assert await house.registered("webauthn") == []
+    assert isinstance(await house.visitor().log_in(), Standing)
+
+
+async def test_a_key_that_cannot_log_in_alone_is_no_way_in(house: House) -> None:
+    device = Device()
+    ada = await by_passkey(house, device)
+    (passkey,) = await house.registered("webauthn")
+    await reauthenticate(ada, device)
+    key = await add_other(ada, passwordless=False)
+
+    assert isinstance(await remove(ada, passkey), Misfit)
+    assert isinstance(await remove(ada, key), Removed)
+
+
+@pytest.mark.parametrize("at_a_time", range(3))
+async def test_of_two_passkeys_that_go_at_once_one_stays(pg_house: House, at_a_time: int) -> None:
+    """Two requests at two replicas, each for another key."""
+    device = Device()
+    ada = await by_passkey(pg_house, device)
+    await reauthenticate(ada, device)
+    await add_other(ada, passwordless=True)
+    visit = await ada.visit()
+    async with second_replica(pg_house) as replica:
+        outcomes = await asyncio.gather(
+            *(
+                house.flows.webauthn.remove(visit, [key])
+                for house, key in zip(
+                    (pg_house, replica), await pg_house.registered("webauthn"), strict=True
+                )
+            ),
+            return_exceptions=True,
+        )
+
+    assert sum(isinstance(outcome, Removed) for outcome in outcomes) <= 1
+    assert len(await pg_house.registered("webauthn")) >= 1
+    assert await consistent(pg_house)
+
+
 # Their factor away
 
 
@@ -583,6 +676,14 @@ async def test_one_addition_asked_for_twice_makes_one_key(pg_house: House) -> No
     assert sum(isinstance(outcome, Enrolled) for outcome in outcomes) == 1
     assert len(await pg_house.registered("webauthn")) == 1
     assert await consistent(pg_house)
+
+
+async def add_other(visitor: Visitor, *, passwordless: bool) -> str:
+    """Add a key of another device, where a fresh proof was given already; return its id."""
+    asked = await options(visitor, passwordless=passwordless)
+    added = await add(visitor, Device().create(asked))
+    assert isinstance(added, Enrolled)
+    return added.entry.id
 
 
 async def write_register(house: House, held: Json) -> None:

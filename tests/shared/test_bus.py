@@ -27,6 +27,7 @@ from shared.bus.wire import (
 )
 from shared.errors import Unavailable
 from tests import trail
+from tests.suites import until
 
 VERIFIER = EventVerifier(trail.PUBLIC_KEYS)
 
@@ -277,6 +278,52 @@ def test_the_queue_of_the_ledger_is_hardened(rabbitmq_url: str) -> None:
         channel: Any = connection.channel()
         with pytest.raises(PreconditionFailed, match="inequivalent"):
             channel.queue_declare(queue=topology.STORE, durable=True, auto_delete=False)
+
+
+@pytest.mark.parametrize("missing", [topology.STORE, topology.NOTICES])
+def test_without_one_of_our_queues_a_batch_is_not_sent(valkey_url: str, missing: str) -> None:
+    """As after an update: it waits until the queue has been declared."""
+    topology.declare(valkey_url)
+    with topology.connection(valkey_url) as connection:
+        channel: Any = connection.channel()
+        for key, pattern, queue in channel.get_table(topology.EVENTS):
+            if queue == missing:
+                bound = channel.sep.join((key, pattern, queue))
+                channel.client.srem(channel.keyprefix_queue % topology.EVENTS, bound)
+
+    with Publisher(valkey_url) as publisher, pytest.raises(BrokerAway) as away:
+        publisher.publish([outgoing()])
+    assert missing in str(away.value.cause)
+
+    topology.declare(valkey_url)
+    with Publisher(valkey_url) as publisher:
+        publisher.publish([outgoing()])
+    assert len(trail.take(valkey_url, topology.STORE)) == 1
+
+
+def test_a_dead_consumer_of_notices_does_not_hold_up_the_ledger(rabbitmq_url: str) -> None:
+    """Its queue has a bound of its own, beyond which the oldest are dead letters."""
+    topology.declare(rabbitmq_url)
+    body, count = b"x" * 60_000, 400
+    assert count * len(body) > topology.NOTICES_BYTES
+
+    with Publisher(rabbitmq_url) as publisher:
+        for n in range(0, count, 50):
+            publisher.publish(
+                [Outgoing(f"event-{n + i}", "mfa.demo.trust_replayed", body) for i in range(50)]
+            )
+
+    until(lambda: waiting(rabbitmq_url, topology.STORE) == count, "all of them in the store")
+    kept = waiting(rabbitmq_url, topology.NOTICES)
+    assert 0 < kept < count
+    until(lambda: waiting(rabbitmq_url, topology.DEAD) == count - kept, "the rest of them")
+
+
+def waiting(url: str, queue: str) -> int:
+    """Return how many messages `queue` has."""
+    with topology.connection(url) as connection:
+        channel: Any = connection.channel()
+        return int(channel.queue_declare(queue, passive=True).message_count)
 
 
 async def test_a_broker_that_is_away_is_found_to_be(

@@ -120,6 +120,16 @@ async def test_an_id_that_is_none_is_not_believed(browser_id: str) -> None:
         await trust(keeper(NEW | {"browser_id": browser_id}))
 
 
+async def test_a_browser_is_recognised_by_a_whole_answer_or_not_at_all() -> None:
+    """O4, O5."""
+    for answer, browser_id in (({"browser_id": "b1"}, "b1"), ({"browser_id": None}, None)):
+        recognised = await keeper(answer).recognise("ada", tokens=[ONE], factor_epoch=3)
+        assert recognised.browser_id == browser_id
+    for nonsense in (b"", b"[]", {"browser_id": "a b"}, {"browser_id": 1}, {"browser_id": True}):
+        with pytest.raises(Unavailable):
+            await keeper(nonsense).recognise("ada", tokens=[ONE], factor_epoch=3)
+
+
 async def test_a_theft_is_not_trusted() -> None:
     """K8: a token whose successor was seen already trusts nobody, whatever else is said of it."""
     with pytest.raises(Unavailable):

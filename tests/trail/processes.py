@@ -13,6 +13,8 @@ from kombu import Queue
 
 from services.audit import worker as audit
 from services.audit.settings import Settings
+from services.session import worker as session_worker
+from services.session.settings import Settings as SessionSettings
 from shared import logs
 from shared.auth import PrivateKey
 from shared.bus import topology
@@ -42,6 +44,22 @@ def ledger() -> int:
     settings = load(Settings)
     app = create_celery(settings.broker_url.get_secret_value(), "audit")
     audit.register(app, settings)
+    return run(app, operations=_operations())
+
+
+def session() -> int:
+    """Be the worker of session."""
+    settings = load(SessionSettings)
+    app = create_celery(settings.broker_url.get_secret_value(), "session")
+    session_worker.register(app, settings)
+    return run(app, operations=_operations())
+
+
+def together() -> int:
+    """Be one worker of session and of the ledger, as where the suite is embedded."""
+    app = create_celery(os.environ["BROKER_URL"], "suite")
+    session_worker.register(app, load(SessionSettings))
+    audit.register(app, load(Settings))
     return run(app, operations=_operations())
 
 
@@ -122,5 +140,12 @@ def terminate(process: subprocess.Popen[bytes], within: float = 10.0) -> int:
 
 if __name__ == "__main__":
     logs.configure(sys.argv[1], "WARNING")
-    roles = {"relay": relay, "ledger": ledger, "clumsy": clumsy, "recorder": recorder}
+    roles = {
+        "relay": relay,
+        "ledger": ledger,
+        "session": session,
+        "together": together,
+        "clumsy": clumsy,
+        "recorder": recorder,
+    }
     sys.exit(roles[sys.argv[1]]())

@@ -14,7 +14,7 @@ from cryptography.hazmat.primitives.hashes import SHA256
 from fastapi import FastAPI
 from prometheus_client import REGISTRY
 
-from services.webauthn.domain.metadata import Entry, Metadata, read_blob
+from services.webauthn.domain.metadata import Entry, Metadata, key_identifier_of, read_blob
 from services.webauthn.domain.policy import Conveyance, Use
 from services.webauthn.flows import WebAuthnFlows
 from services.webauthn.main import FIDO_ROOT, create_app, read_metadata
@@ -25,7 +25,18 @@ from shared.errors import ConfigurationError, Unavailable
 from tests.hands import START, Hands
 from tests.webauthn.authenticator import Credential, Device, Json
 from tests.webauthn.conftest import RULES, Making, enrol, last_reason, log_in, prove
-from tests.webauthn.maker import AAGUID, EARLIER, LATER, MAKE, Authority, batch, blob, entry, fido
+from tests.webauthn.maker import (
+    AAGUID,
+    EARLIER,
+    LATER,
+    MAKE,
+    Authority,
+    batch,
+    blob,
+    entry,
+    fido,
+    u2f,
+)
 
 ROOT = Authority("Root", unit="Authority")
 KEY = batch(ROOT)
@@ -148,6 +159,28 @@ async def test_what_is_revoked_later_stops_working(
     assert (await log_in(under(rules=rules, at_use=False), used)).reason is None
     assert await enrol(under(rules=rules), device(), "a2") is None
     assert await last_reason(db) == "revoked"
+
+
+async def test_what_is_revoked_later_stops_working_without_aaguid_too(
+    under: Making, db: Database
+) -> None:
+    """W7.1-24: a U2F make is known by the certificate that it was registered with."""
+    old, other = (Authority("Old key", ROOT, is_authority=False) for _ in range(2))
+    makes = {key_identifier_of(make.certificate): Entry(None, (ROOT.der,)) for make in (old, other)}
+    known = replace(RULES, metadata=Metadata(by_key_identifier=makes))
+    revoked = {key_identifier_of(old.certificate): Entry(None, (ROOT.der,), is_revoked=True)}
+    rules = replace(RULES, metadata=Metadata(by_key_identifier=makes | revoked))
+    asked = under(rules=known, conveyance=Conveyance.DIRECT)
+    used, plain = Device(aaguid=bytes(16), verifies=False), device(bytes(16))
+    assert await enrol(asked, used, format="fido-u2f", statement=u2f(old))
+    assert await enrol(asked, plain, "a2", format="packed", statement=other.attest())
+    assert (await prove(asked, used)).reason is None
+
+    for strict in (under(rules=rules, conveyance=Conveyance.DIRECT), under(rules=rules)):
+        assert (await prove(strict, used)).reason == "revoked"
+        assert await last_reason(db) == "revoked"
+        assert (await prove(strict, plain, ids=("a2",))).reason is None
+    assert (await prove(under(rules=rules, at_use=False), used)).reason is None
 
 
 async def test_what_nobody_vouched_for_stops_working_where_somebody_has_to(

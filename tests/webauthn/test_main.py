@@ -298,7 +298,13 @@ def test_settings_that_cannot_work_are_refused(
         ("WEBAUTHN_RP_ID", "no domain", {"PUBLIC_URL": "https://exa mple.com"}),
         ("WEBAUTHN_RP_ID", "below which", {"PUBLIC_URL": "https://github.io"}),
         ("WEBAUTHN_RP_ID", "localhost", {"WEBAUTHN_RP_ID": "localhost"}),
-        ("WEBAUTHN_ORIGINS", "must be https", {"PUBLIC_URL": "http://example.com"}),
+        ("WEBAUTHN_ORIGINS", "not https", {"PUBLIC_URL": "http://example.com"}),
+        ("WEBAUTHN_RP_ID", "WEBAUTHN_ORIGINS with it", {"PUBLIC_URL": "http://192.168.1.5:8000"}),
+        (
+            "WEBAUTHN_ORIGINS",
+            "browsers write",
+            {"PUBLIC_URL": "https://exämple.example.com", "WEBAUTHN_RP_ID": "example.com"},
+        ),
         ("WEBAUTHN_ORIGINS", "must be set", {"WEBAUTHN_RP_ID": "example.org"}),
         ("WEBAUTHN_ORIGINS", "must be set", {"WEBAUTHN_RP_ID": "id.example.com"}),
         ("WEBAUTHN_ORIGINS", "below it", {"WEBAUTHN_ORIGINS": "https://evil.org"}),
@@ -333,7 +339,8 @@ def test_who_asks_is_checked_as_a_whole(
     environment: pytest.MonkeyPatch, name: str, message: str, set_: dict[str, str]
 ) -> None:
     """What follows from other settings counts as if it had been set."""
-    for setting, value in ({"PUBLIC_URL": "https://example.com"} | set_).items():
+    offered = {"MFA_SUPPORTED_TYPES": "totp,webauthn", "PUBLIC_URL": "https://example.com"}
+    for setting, value in (offered | set_).items():
         environment.setenv(setting, value)
 
     with pytest.raises(ConfigurationError) as caught:
@@ -344,7 +351,67 @@ def test_who_asks_is_checked_as_a_whole(
     assert message in problem
 
 
+@pytest.mark.parametrize(
+    ("set_", "wanted"),
+    [
+        ({"PUBLIC_URL": "http://192.168.1.5:8000"}, "WEBAUTHN_RP_ID: must be set"),
+        ({"PUBLIC_URL": "http://[fd00::5]:8000"}, "WEBAUTHN_RP_ID: must be set"),
+        ({"PUBLIC_URL": "https://github.io"}, "WEBAUTHN_RP_ID: must be set"),
+        ({"PUBLIC_URL": "http://nas.lan:8000"}, "WEBAUTHN_ORIGINS: must be set"),
+        (
+            {"PUBLIC_URL": "http://192.168.1.5:8000", "WEBAUTHN_RP_ID": "example.com"},
+            "WEBAUTHN_ORIGINS: must be set",
+        ),
+    ],
+)
+def test_an_address_has_to_be_fit_only_where_keys_are_offered(
+    environment: pytest.MonkeyPatch, set_: dict[str, str], wanted: str
+) -> None:
+    """Where they are not, the service starts, and lets no page in."""
+    for setting, value in set_.items():
+        environment.setenv(setting, value)
+    environment.setenv("MFA_SUPPORTED_TYPES", "totp,webauthn")
+    with pytest.raises(ConfigurationError) as caught:
+        load(Settings)
+    (problem,) = caught.value.problems
+    environment.setenv("MFA_SUPPORTED_TYPES", "recovery_codes,totp")
+
+    party = load(Settings).relying_party
+    environment.delenv("MFA_SUPPORTED_TYPES")
+
+    assert problem.startswith(wanted)
+    assert problem.endswith("or leave `webauthn` out of MFA_SUPPORTED_TYPES.")
+    assert load(Settings).relying_party == party
+    assert party.origins == frozenset()
+    assert not party.expects(set_["PUBLIC_URL"])
+
+
+def test_that_no_page_is_let_in_is_logged(
+    settings: Settings, clock: Hands, caplog: pytest.LogCaptureFixture
+) -> None:
+    create_app(settings, clock)
+    assert caplog.messages == []
+
+    create_app(settings.model_copy(update={"public_url": "http://192.168.1.5:8000"}), clock)
+
+    assert caplog.messages[0].startswith("PUBLIC_URL is unfit for keys")
+
+
+def test_what_is_set_has_to_be_right_whether_or_not_keys_are_offered(
+    environment: pytest.MonkeyPatch,
+) -> None:
+    environment.setenv("PUBLIC_URL", "http://192.168.1.5:8000")
+    environment.setenv("WEBAUTHN_RP_ID", "example.com")
+    environment.setenv("WEBAUTHN_ORIGINS", "https://evil.org")
+
+    with pytest.raises(ConfigurationError) as caught:
+        load(Settings)
+
+    assert caught.value.problems[0].startswith("WEBAUTHN_ORIGINS: must be of the RP ID")
+
+
 def test_an_address_of_a_machine_needs_a_domain_beside_it(environment: pytest.MonkeyPatch) -> None:
+    environment.setenv("MFA_SUPPORTED_TYPES", "webauthn")
     environment.setenv("PUBLIC_URL", "http://192.0.2.7:8000")
     environment.setenv("WEBAUTHN_RP_ID", "example.com")
     environment.setenv("WEBAUTHN_ORIGINS", "https://id.example.com,https://example.com")

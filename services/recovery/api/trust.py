@@ -16,6 +16,8 @@ from shared.trust import (
     Check,
     Checked,
     ListBrowsers,
+    Recognise,
+    Recognised,
     Revoke,
     Revoked,
     Trust,
@@ -42,6 +44,19 @@ async def check_browser(
         theft=outcome.theft,
     )
     return json_answer(checked)
+
+
+@router.post(
+    "/v1/users/{user_id}/browsers/recognise",
+    response_model=Recognised,
+    openapi_extra=describe_body(Recognise),
+)
+async def recognise_browser(
+    user_id: UserId, question: Annotated[Recognise, Depends(json_body(Recognise))], flows: Flows
+) -> Response:
+    """Answer which browser it is, if it is trusted, and change nothing."""
+    browser_id = await flows.recognise(user_id, _parsed(question.tokens), question.factor_epoch)
+    return json_answer(Recognised(browser_id=browser_id))
 
 
 @router.post(

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 
 from services.recovery.domain.names import browser_name
 from services.recovery.domain.trust import (
+    GOOD,
     Browser,
     Policy,
     Ruling,
@@ -73,18 +74,24 @@ class TrustFlows:
         Repeatable, as long as the token that it answers has not been used. Exactly one event.
         """
         while True:
-            now = self._clock()
-            ruling = rule(
-                tokens,
-                await self._find(tokens),
-                user_id=user_id,
-                factor_epoch=factor_epoch,
-                now=now,
-            )
+            ruling = await self._ruling(user_id, tokens, factor_epoch)
             outcome = await self._carried_out(user_id, ruling)
             if outcome is not None:
                 return outcome
             # Another tab has used the token, or the trust has ended since: look again.
+
+    async def recognise(
+        self, user_id: str, tokens: Sequence[Token], factor_epoch: int
+    ) -> str | None:
+        """Return the browser that holds `tokens`, if the person trusts it.
+
+        Nothing is written: who is asked about has not given the password yet, so that no token is
+        used, and a theft is left to be found out by a use.
+        """
+        ruling = await self._ruling(user_id, tokens, factor_epoch)
+        if ruling.browser is None or ruling.standing not in GOOD:
+            return None
+        return ruling.browser.id
 
     async def trust(
         self, user_id: str, tokens: Sequence[Token], factor_epoch: int, user_agent: str
@@ -150,6 +157,15 @@ class TrustFlows:
         now = self._clock()
         while await self._store.sweep(now, trusted_until=now - self._policy.age):
             pass
+
+    async def _ruling(self, user_id: str, tokens: Sequence[Token], factor_epoch: int) -> Ruling:
+        return rule(
+            tokens,
+            await self._find(tokens),
+            user_id=user_id,
+            factor_epoch=factor_epoch,
+            now=self._clock(),
+        )
 
     async def _find(self, tokens: Sequence[Token]) -> dict[str, Browser]:
         found = await self._store.find(tokens)

@@ -101,7 +101,12 @@ async def reauthenticate_by_key(call: Call) -> Outcome:
     return await call.flows.reauthenticate.by_key(call.visit, answer)
 
 
-@passkey_routes.get("/auth/webauthn/login", access=Access.ANYONE, answers={200: schemas.KeyAsked})
+@passkey_routes.get(
+    "/auth/webauthn/login",
+    access=Access.ANYONE,
+    answers={200: schemas.KeyAsked, 429: schemas.TooMany},
+    opens_session=True,
+)
 async def ask_for_passkey(call: Call) -> Outcome:
     """Ask for any passkey, to log in with. A client without a session gets one."""
     return await call.flows.passkeys.ask(call.visit)

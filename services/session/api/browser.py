@@ -95,6 +95,18 @@ def is_own_request(
     )
 
 
+def is_foreign_request(request: Request, readers: Collection[str]) -> bool:
+    """Tell whether the browser says that another site had the request made (Fetch Metadata).
+
+    By a link, say, with which cookies that are SameSite are left out: the person may have a session
+    that is not seen. Pages of `readers`, an exact list of origins, may ask from other sites, by
+    fetch, which names them in Origin. Of a browser that says nothing it cannot be told.
+    """
+    if request.headers.get("sec-fetch-site") != "cross-site":
+        return False
+    return request.headers.get("origin") not in readers
+
+
 def trust_tokens_of(value: str) -> tuple[str, ...]:
     """Return the tokens in the cookie of trust, the last of each once; all else is left out."""
     tokens = (token for token in value.split(SEPARATOR) if TOKEN.fullmatch(token))

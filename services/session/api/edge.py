@@ -16,6 +16,7 @@ from services.session.api.browser import (
     SEPARATOR,
     Cookie,
     is_csrf_token,
+    is_foreign_request,
     is_own_request,
     new_csrf_token,
     origin_of,
@@ -144,7 +145,7 @@ class Route:
 
     `answers` are the bodies that its flow can lead to, for the API's description; so is `body`,
     the schema of the members of a route that reads them by itself, and so are `switches`, names
-    in the query.
+    in the query. What `opens_session` without a proof is not for other sites to ask for.
     """
 
     method: str
@@ -155,6 +156,7 @@ class Route:
     handler: Handler
     body: Body | None = None
     switches: Switches | None = None
+    opens_session: bool = False
     clients: frozenset[Client] = frozenset(Client)
 
     @property
@@ -181,9 +183,12 @@ class Routes:
         access: Access,
         answers: Answers = STANDING,
         switches: Switches | None = None,
+        opens_session: bool = False,
     ) -> Callable[[Handler], Handler]:
         """Answer GET at `path`."""
-        return self._add("GET", path, access, (), answers, switches=switches)
+        return self._add(
+            "GET", path, access, (), answers, switches=switches, opens_session=opens_session
+        )
 
     def post(
         self,
@@ -230,6 +235,7 @@ class Routes:
         *,
         body: Body | None = None,
         switches: Switches | None = None,
+        opens_session: bool = False,
     ) -> Callable[[Handler], Handler]:
         def add(handler: Handler) -> Handler:
             self.all.append(
@@ -242,6 +248,7 @@ class Routes:
                     handler=handler,
                     body=body,
                     switches=switches,
+                    opens_session=opens_session,
                     clients=self._clients,
                 )
             )
@@ -271,6 +278,7 @@ def mount(app: FastAPI, resources: Iterable[Routes], flows: Flows, settings: Edg
                     takes=route.takes,
                     body=route.body,
                     switches=route.switches,
+                    opens_session=route.opens_session,
                     answers=route.answers,
                     csrf_header=settings.csrf_header,
                 ),
@@ -370,6 +378,8 @@ class BrowserEdge(AppEdge):
             origins=settings.origins,
             secure=settings.secure,
         ):
+            return envelope.bare(403)
+        if route.opens_session and is_foreign_request(request, settings.cors_origins):
             return envelope.bare(403)
         kept = request.cookies.get(settings.csrf_cookie.name, "")
         token = request.cookies.get(settings.session_cookie.name)

@@ -28,12 +28,14 @@ def describe(
     takes: Sequence[Text],
     body: Body | None,
     switches: Switches | None,
+    opens_session: bool,
     answers: Answers,
     csrf_header: str,
 ) -> dict[str, Any]:
     """Return the arguments of `add_api_route` that describe one endpoint for one client.
 
-    `switches` are names in the query that need no value, with what they do.
+    `switches` are names in the query that need no value, with what they do; `opens_session` as in
+    the route.
     """
     writes = method != "GET"
     known = dict(answers)
@@ -46,7 +48,7 @@ def describe(
         known.setdefault(401, schemas.LoginNeeded)
     if client is Client.APP:
         known[410] = schemas.Gone
-    elif writes:
+    elif writes or opens_session:
         known[403] = schemas.Forbidden
     extra: dict[str, Any] = {
         "parameters": [

@@ -46,7 +46,7 @@ routes = Routes()
 @routes.get(
     PATH,
     access=Access.LOGGED_IN,
-    answers={200: schemas.KeyWanted, 409: schemas.Conflicts},
+    answers={200: schemas.KeyWanted, 409: schemas.Conflicts, 429: schemas.TooMany},
     switches={"passwordless": "For a passkey that can log in alone."},
 )
 async def show_key_options(call: Call) -> Outcome:

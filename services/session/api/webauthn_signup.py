@@ -24,7 +24,7 @@ async def sign_up_by_passkey(call: Call) -> Outcome:
 @routes.get(
     PATH,
     access=Access.MFA_SIGNUP_WEBAUTHN,
-    answers={200: schemas.KeyWanted, 409: schemas.Conflicts},
+    answers={200: schemas.KeyWanted, 409: schemas.Conflicts, 429: schemas.TooMany},
 )
 async def show_passkey_options(call: Call) -> Outcome:
     """Show what it takes to make the passkey."""

@@ -74,6 +74,13 @@ CANNOT_GENERATE_CODES = Fault(
         "You cannot generate recovery codes without having two-factor authentication enabled."
     ),
 )
+CANNOT_DELETE_AUTHENTICATOR = Fault(
+    code="cannot_delete_authenticator",
+    message=(
+        "You have no password, and without a passkey you could not log in any more. "
+        "Set a password or add a passkey first."
+    ),
+)
 TOO_MANY_KEYS = Fault(
     code="too_many_authenticators",
     message="You have too many security keys and passkeys. Remove one of them first.",

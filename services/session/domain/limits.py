@@ -149,6 +149,12 @@ PERS = {
 MAILS = (Rate(5, timedelta(minutes=5), Per.KEY), Rate(20, timedelta(days=1), Per.KEY))
 """Mails to one address that anybody can ask for, whatever is configured: strangers flood nobody."""
 
+TRUSTED_IN_A_ROW = Rate(LAST_FAILURE, MAX_WINDOW, Per.KEY)
+"""Wrong passwords in a row in the browsers that the owner trusts, while everybody else has to wait.
+
+A copied cookie is good for no more; then these browsers have to wait as well.
+"""
+
 
 def check_rates(action: str, text: str) -> tuple[Rate, ...]:
     """Return the rates of `action`. Raises ValueError for what cannot be counted there."""
@@ -209,6 +215,20 @@ class Limits:
     def strangers(self, *, address: str, ip: str) -> tuple[Counter, ...]:
         """Return what counts wrong passwords of everybody else."""
         return self.counters(LOGIN_FAILED, ip=ip, key=address)
+
+    def trusted(self, *, address: str, browser: str) -> tuple[Counter, ...]:
+        """Return what counts wrong passwords of an owner in a browser that they trust.
+
+        By every rate of a failed login: the browser is the origin then, so that a stranger in the
+        same network does not use it up either.
+        """
+        value = f"{address} browser {browser}"
+        rates = self.account.get(LOGIN_FAILED, ())
+        return tuple(counter_of(LOGIN_FAILED, rate, value, about=address) for rate in rates)
+
+    def trusted_in_a_row(self, address: str) -> Counter:
+        """Return what counts the failures that `trusted` does, of all browsers, in a row."""
+        return counter_of(LOGIN_FAILED, TRUSTED_IN_A_ROW, f"{address} browsers", about=address)
 
     def mails(self, *, address: str, ip: str) -> tuple[Counter, ...]:
         """Return what counts the mails to an address that anybody can ask for.

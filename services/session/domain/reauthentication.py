@@ -13,7 +13,7 @@ ALL = frozenset(MethodKind)
 class Matter(StrEnum):
     """What is about to change."""
 
-    ACCOUNT = "account"
+    FIRST_PASSWORD = "first_password"  # noqa: S105
     MFA = "mfa"
     DELETION = "deletion"
 
@@ -22,13 +22,14 @@ class Matter(StrEnum):
 class Reauthentication:
     """What the operator chose. Defaults are allauth's, but for `mfa_by_mfa`, which it has not.
 
-    `account` and `mfa` say whether that takes a proof less than `window` old; with `mfa_by_mfa`
-    whoever has a second factor changes it only by proving a second factor, whatever else is set.
-    To delete the account always takes a proof, the same as to change the second factor does.
+    `mfa` says whether that takes a proof less than `window` old; with `mfa_by_mfa` whoever has a
+    second factor changes it only by proving a second factor, whatever else is set. To delete the
+    account always takes a proof, the same as to change the second factor does. A first password
+    always takes a second factor, where there is one: whoever finds a session open would set one,
+    and prove themselves by it ever after.
     """
 
     window: timedelta = timedelta(minutes=5)
-    account: bool = False
     mfa: bool = True
     mfa_by_mfa: bool = False
 
@@ -49,8 +50,8 @@ class Reauthentication:
         return methods
 
     def _asked_for(self, matter: Matter, account: Account) -> frozenset[MethodKind]:
-        if matter is Matter.ACCOUNT:
-            return ALL if self.account else frozenset()
+        if matter is Matter.FIRST_PASSWORD:
+            return frozenset({MethodKind.MFA})
         if self.mfa_by_mfa and account.register.has_second_factor:
             return frozenset({MethodKind.MFA})
         return ALL if self.mfa or matter is Matter.DELETION else frozenset()

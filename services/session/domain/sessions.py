@@ -47,6 +47,15 @@ class Account:
         return self.password_hash is not None
 
     @property
+    def is_unfinished(self) -> bool:
+        """Whether nobody can get into it: there is no way in, or its address was never verified.
+
+        Then it does not hold the address against whoever proves to own that.
+        """
+        has_way_in = self.has_usable_password and self.email_verified
+        return not (has_way_in or self.register.entries or self.disabled)
+
+    @property
     def facts(self) -> Facts:
         """What the stage machine asks about the account."""
         return Facts(

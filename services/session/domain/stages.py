@@ -1,7 +1,7 @@
 """The stage machine: what is still missing before a login is a session."""
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from enum import StrEnum
 
@@ -30,7 +30,9 @@ class Login:
     `arrival` is where it began, unless the account was made with it. `trusted_browser` is the id of
     the browser that stands in for the second factor; `asks_trust` says that one in which the second
     factor was given may be trusted from now on. `by_passkey` is for an account that was opened
-    without a password, and is to have a passkey before anybody is logged in.
+    without a password, and is to have a passkey before anybody is logged in. One that `reclaims`
+    is the sign-up for an account that nobody has got into: whoever gives the code has it, with
+    `password_hash` in place of what it had, or with none.
     """
 
     id: str
@@ -46,6 +48,8 @@ class Login:
     asks_trust: bool = False
     trusted_browser: str | None = None
     by_passkey: bool = False
+    reclaims: bool = False
+    password_hash: str | None = field(default=None, repr=False)
 
     @property
     def expires_at(self) -> datetime:
@@ -74,8 +78,8 @@ class Step:
     needed: Callable[[Login, Facts], bool]
 
 
-def _email_is_unverified(_login: Login, facts: Facts) -> bool:
-    return not facts.email_verified
+def _has_to_own_address(login: Login, facts: Facts) -> bool:
+    return login.reclaims or not facts.email_verified
 
 
 def _has_second_factor(login: Login, facts: Facts) -> bool:
@@ -97,7 +101,7 @@ def _wants_passkey(login: Login, _facts: Facts) -> bool:
 
 
 STAGES = (
-    Step(Stage.VERIFY_EMAIL, _email_is_unverified),
+    Step(Stage.VERIFY_EMAIL, _has_to_own_address),
     Step(Stage.MFA_AUTHENTICATE, _has_second_factor),
     Step(Stage.MFA_TRUST, _may_be_trusted),
     Step(Stage.MFA_SIGNUP_WEBAUTHN, _wants_passkey),

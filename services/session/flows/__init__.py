@@ -9,10 +9,10 @@ from services.session.domain.factors import TOTP, TYPES
 from services.session.domain.limits import Limits
 from services.session.domain.reauthentication import Reauthentication
 from services.session.flows.arrears import Measuring
+from services.session.flows.asking import Asking
 from services.session.flows.authenticate import AuthenticateFlow
 from services.session.flows.authenticators import AuthenticatorsFlow
 from services.session.flows.change_password import ChangePasswordFlow, PasswordPolicy
-from services.session.flows.clones import Clones
 from services.session.flows.code_factor import CodeFactorFlow
 from services.session.flows.delete import DeleteFlow, Deletion, Erasing
 from services.session.flows.engine import Engine
@@ -28,6 +28,7 @@ from services.session.flows.passwords import PasswordHasher
 from services.session.flows.reauthenticate import ReauthenticateFlow
 from services.session.flows.recovery_codes import RecoveryCodesFlow
 from services.session.flows.register import Registrar
+from services.session.flows.reports import Reports
 from services.session.flows.second_factor import SecondFactor
 from services.session.flows.sessions import SessionsFlow
 from services.session.flows.signup import SignupFlow
@@ -41,6 +42,7 @@ from services.session.gateway.ledger import LedgerClient
 from services.session.store import MailStore, Store
 from services.session.store.arrears import ArrearsStore
 from services.session.store.people import People
+from services.session.store.reports import ReportStore
 from services.session.store.session_list import SessionList
 from shared.cipher import Cipher, KeyRing
 from shared.clock import Clock
@@ -135,7 +137,9 @@ def build_flows(
     usable = Factors(factors, policy.authenticators)
     registrar = Registrar(store, usable, notices, clock)
     enrolment = Enrolment(registrar, usable)
+    asking = Asking(store, clock)
     second_factor = SecondFactor(store, usable, notices, clock)
+    recognition = Recognition(keeper)
     code_factor = partial(
         CodeFactorFlow,
         store,
@@ -149,20 +153,22 @@ def build_flows(
         visits=Visits(store, listed, clock, policy.tracking, usable.offered),
         signup=SignupFlow(store, engine, hasher, clock, policy.passwords.rules),
         verify_email=VerifyEmailFlow(store, engine, clock),
-        passkey_signup=PasskeySignupFlow(engine, registrar, enrolment, clock),
+        passkey_signup=PasskeySignupFlow(engine, registrar, enrolment, clock, asking=asking),
         login=LoginFlow(
             store,
             engine,
             registrar,
             hasher,
             clock,
-            recognition=Recognition(store, keeper, notices, clock),
+            recognition=recognition,
         ),
-        passkeys=PasskeyLoginFlow(store, engine, registrar, usable, clock, clones=Clones(notices)),
+        passkeys=PasskeyLoginFlow(store, engine, registrar, usable, clock, asking=asking),
         authenticate=AuthenticateFlow(store, engine, registrar, second_factor, clock),
         trust=TrustFlow(store, engine, registrar, keeper, clock),
         trusted_browsers=TrustedBrowsersFlow(keeper),
-        reauthenticate=ReauthenticateFlow(store, registrar, second_factor, hasher, clock),
+        reauthenticate=ReauthenticateFlow(
+            store, registrar, second_factor, hasher, clock, recognition=recognition
+        ),
         authenticators=AuthenticatorsFlow(usable),
         totp=code_factor(kind=TOTP, shown=TOTP_SHOWN),
         others={kind: code_factor(kind=kind) for kind in usable.offered if kind not in TYPES},
@@ -180,6 +186,7 @@ def build_flows(
             enrolment,
             usable,
             clock,
+            asking=asking,
             reauthentication=policy.reauthentication,
         ),
         change_password=ChangePasswordFlow(
@@ -187,6 +194,7 @@ def build_flows(
             notices,
             hasher,
             clock,
+            recognition=recognition,
             reauthentication=policy.reauthentication,
             policy=policy.passwords,
         ),
@@ -236,6 +244,12 @@ def build_erasing(
 def build_measuring(db: Database, clock: Clock) -> Measuring:
     """Return what shows how much is late."""
     return Measuring(ArrearsStore(db), clock)
+
+
+def build_reports(db: Database, *, ring: KeyRing, clock: Clock, policy: Policy) -> Reports:
+    """Return what tells people of what other services report."""
+    notices = Notices(build_mails(db, ring), enabled=policy.notifications)
+    return Reports(Store(db, policy.limits), ReportStore(db), notices, clock)
 
 
 def build_operating(

@@ -31,6 +31,7 @@ from services.session.flows.outcomes import (
 )
 from services.session.flows.password_guesses import PasswordGuesses, Place
 from services.session.flows.passwords import PasswordHasher
+from services.session.flows.trust import Recognition
 from services.session.store import Known, Store
 from services.session.store.credentials import forget_origins, set_password
 from shared.clock import Clock
@@ -67,6 +68,7 @@ class ChangePasswordFlow:
         hasher: PasswordHasher,
         clock: Clock,
         *,
+        recognition: Recognition,
         reauthentication: Reauthentication,
         policy: PasswordPolicy,
     ) -> None:
@@ -76,13 +78,14 @@ class ChangePasswordFlow:
         self._clock = clock
         self._reauthentication = reauthentication
         self._policy = policy
-        self._guesses = PasswordGuesses(store, clock, AT_CHANGE)
+        self._guesses = PasswordGuesses(store, recognition, clock, AT_CHANGE)
 
     async def change(
         self, visit: Visit, current: str | None, new: str | None, *, faults: Sequence[Fault] = ()
     ) -> Outcome:
         """Change the password of who is logged in. Where there is one, it has to be given.
 
+        Where there is none, a second factor has to be proved first, if there is one.
         What is wrong with either is told together. `faults` are those of what could not be read,
         and is None here. A wrong current password counts like one at a login, so that a stolen
         session is no better place to guess; over either limit nothing is judged, and nothing
@@ -93,7 +96,7 @@ class ChangePasswordFlow:
         session, account = visit.logged_in
         if not account.has_usable_password:
             methods = self._reauthentication.missing(
-                Matter.ACCOUNT, session, account, self._clock()
+                Matter.FIRST_PASSWORD, session, account, self._clock()
             )
             if methods:
                 return ReauthenticationNeeded(visit, methods)
@@ -149,7 +152,7 @@ class ChangePasswordFlow:
         kind = MailKind.PASSWORD_SET if first else MailKind.PASSWORD_CHANGED
         event = PasswordSet(user_id=account.id) if first else PasswordChanged(user_id=account.id)
         written = await self._store.write(
-            *self._store.within(known.counters, now),
+            *self._store.accept_password(known, now),
             set_password(account, password_hash),
             *self._guesses.counted(visit, now, account.id),
             own,
@@ -158,7 +161,7 @@ class ChangePasswordFlow:
             events=[event],
         )
         if written is None:
-            return await self._overtaken(visit, account)
+            return await self._overtaken(visit, account, known)
         if token is None:
             return Standing(visit=visit.as_nobody)
         changed = replace(
@@ -182,13 +185,14 @@ class ChangePasswordFlow:
         if counted is not None:
             return Refused(unread)
         return await self._guesses.beyond(
-            visit, account.email, about=account.id, user_id=account.id
+            visit, account.email, known, about=account.id, user_id=account.id
         )
 
-    async def _overtaken(self, visit: Visit, account: Account) -> Outcome:
+    async def _overtaken(self, visit: Visit, account: Account, known: Known) -> Outcome:
         """Say why nothing was written: too many tried, or something else changed meanwhile."""
-        known = await self._guesses.known(visit, account.email, account.id)
-        limited = await self._guesses.limited(known, account.id)
+        limited = await self._guesses.overtaken(
+            visit, account.email, known, about=account.id, user_id=account.id
+        )
         if limited is not None:
             return limited
         found = await self._store.find_account(account.id)

@@ -1,10 +1,14 @@
-"""Keys that may have been copied: whoever has the original is told by mail."""
+"""Authenticators that may have been copied: whoever has the original is told by mail.
 
-from collections.abc import Mapping
+Here, of factors that say so in their answers alone. What is on the bus is told of by `reports`.
+"""
+
+from collections.abc import Iterable, Mapping
 from datetime import datetime
 
 from services.session.domain.mails import MailKind
 from services.session.domain.register import Entry
+from services.session.domain.reports import reports_copies
 from services.session.domain.sessions import Account
 from services.session.flows.notices import Notices
 from shared.database import Step
@@ -20,29 +24,36 @@ class Clones:
     def accepted(
         self, account: Account, entry: Entry, verification: Verification, now: datetime
     ) -> tuple[Step, ...]:
-        """Return the steps that tell of a key that was accepted all the same."""
+        """Return the steps that tell of an authenticator that was accepted all the same."""
         if verification.facts.get("clone_suspected") is not True:
             return ()
         return self._told(account, entry, now)
 
     def refused(
-        self, account: Account, verification: Verification, now: datetime
+        self,
+        account: Account,
+        asked: Iterable[Entry],
+        verification: Verification,
+        now: datetime,
     ) -> tuple[Step, ...]:
-        """Return the steps that tell of a key of the account that was refused for that."""
-        suspect = suspect_of(verification)
-        entry = None if suspect is None else account.register.find(suspect[1])
-        if suspect is None or entry is None or suspect[0] != account.id:
-            return ()
-        return self._told(account, entry, now)
+        """Return the steps that tell of an authenticator that was refused for that.
+
+        A factor tells of none but those of the account that it was `asked` about.
+        """
+        suspect = _suspect_of(verification)
+        entry = next((e for e in asked if suspect == (account.id, e.id)), None)
+        return () if entry is None else self._told(account, entry, now)
 
     def _told(self, account: Account, entry: Entry, now: datetime) -> tuple[Step, ...]:
+        if reports_copies(entry.type):
+            return ()
         name = entry.facts.get("name")
-        facts = {"key": name} if isinstance(name, str) else {}
+        facts = {"factor": entry.type} | ({"key": name} if isinstance(name, str) else {})
         return self._notices.tell(account.email, MailKind.CLONE_SUSPECTED, now, facts)
 
 
-def suspect_of(verification: Verification) -> tuple[str, str] | None:
-    """Return whose key was refused as a copy, and its id, if that is why it was."""
+def _suspect_of(verification: Verification) -> tuple[str, str] | None:
+    """Return whose authenticator was refused as a copy, and its id, if that is why it was."""
     told = verification.facts.get("suspected_clone")
     if verification.accepted or not isinstance(told, Mapping):
         return None

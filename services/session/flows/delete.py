@@ -60,6 +60,7 @@ class Deletion:
         may come after that: it is left to the sweep.
         """
         yield from self._people.delete(id, register, now, account=account)
+        yield self._people.forget_counters(id, email)
         if register.pending is not None:
             for named in register.pending.involved:
                 yield self._store.bury(id, named, now + BURIAL_DELAY)

@@ -49,14 +49,15 @@ class LoginFlow:
         self._recognition = recognition
         self._hasher = hasher
         self._clock = clock
-        self._guesses = PasswordGuesses(store, clock, AT_LOGIN)
+        self._guesses = PasswordGuesses(store, recognition, clock, AT_LOGIN)
 
     async def log_in(self, visit: Visit, email: str, password: str) -> Outcome:
         """Begin a login, in place of one that may be under way in the session.
 
         `email` is canonical. One read and one write; unknown addresses cost the same of both, and
-        a hash too. Over the limit nothing is judged. A browser that shows what trusted ones have
-        is asked about, after a right password and a write more.
+        a hash too. Over the limit nothing is judged, but in a browser that the owner trusts. One
+        that shows what trusted ones have is asked about, after a right password and a write more;
+        over the limit before any password.
         """
         if visit.authenticated:
             return Misfit()
@@ -77,7 +78,7 @@ class LoginFlow:
             # it takes to ask others.
             within = self._guesses.within(visit, known, self._clock())
             if await self._store.write(*within) is None:
-                return await self._guesses.beyond(visit, account.email, about=account.id)
+                return await self._guesses.beyond(visit, account.email, known, about=account.id)
             account = await self._registrar.settled(account)
         now = self._clock()
         method = Method(kind=MethodKind.PASSWORD, at=now, amr=("pwd",), email=account.email)
@@ -87,14 +88,14 @@ class LoginFlow:
         recognised = await self._recognition.recognise(visit, login, account)
         move = self._engine.move(visit, recognised.login, account.facts, now)
         written = await self._store.write(
-            *self._store.within(known.counters, now),
+            *self._store.accept_password(known, now),
             self._store.account_stands(account),
             *self._guesses.counted(visit, now),
             *move.steps,
             events=move.events,
         )
         if written is None:
-            return await self._overtaken(visit, account, move.stage)
+            return await self._overtaken(visit, known, account, move.stage)
         await self._renew_hash(account, password)
         return arrived(visit, move, account, trust_tokens=recognised.tokens)
 
@@ -110,10 +111,11 @@ class LoginFlow:
             new_hash = await self._hasher.hash(password)
             await self._store.write(self._store.replace_hash(account, new_hash))
 
-    async def _overtaken(self, visit: Visit, account: Account, stage: Stage | None) -> Outcome:
+    async def _overtaken(
+        self, visit: Visit, known: Known, account: Account, stage: Stage | None
+    ) -> Outcome:
         """Say why a right password was not accepted: others failed, or something changed."""
-        known = await self._guesses.known(visit, account.email)
-        limited = await self._guesses.limited(known, account.id)
+        limited = await self._guesses.overtaken(visit, account.email, known, about=account.id)
         if limited is not None:
             return limited
         return await lost(self._store, visit, account, stage, self._clock())

@@ -40,6 +40,17 @@ class Notices:
         """
         return self._due(to, kind, now, {}, at=at, topic=topic)
 
+    def tell_of_report(
+        self, to: str, kind: MailKind, now: datetime, *, id: str, facts: Mapping[str, str]
+    ) -> tuple[Step, ...]:
+        """Return the steps that tell the owner of `to` of what another service has reported.
+
+        `facts` are all that there is to tell, `id` is that of the mail.
+        """
+        if not self._enabled:
+            return ()
+        return (self._mails.due(Mail(id=id, kind=kind, to=to, facts=facts), now),)
+
     def withdraw(self, topic: str) -> tuple[Step, ...]:
         """Return the steps that take back what was to be told later."""
         return (self._mails.withdraw(topic),) if self._enabled else ()
@@ -60,15 +71,14 @@ class Notices:
     ) -> tuple[Step, ...]:
         if not self._enabled:
             return ()
-        told = {**_circumstances(now), **facts}
+        told = {**circumstances(now, context.current()), **facts}
         mail = Mail(id=new_token(ID_BYTES), kind=kind, to=to, facts=told)
         return (self._mails.due(mail, now, at=at, topic=topic),)
 
 
-def _circumstances(now: datetime) -> dict[str, str]:
+def circumstances(at: datetime, here: context.Context | None) -> dict[str, str]:
     """Return when, from where and with what; without a request it was an operator's doing."""
-    here = context.current()
-    facts = {"time": f"{now:%Y-%m-%d %H:%M:%S} UTC"}
+    facts = {"time": f"{at:%Y-%m-%d %H:%M:%S} UTC"}
     if here is not None and here.address:
         facts["address"] = here.address
     if here is not None and here.user_agent:

@@ -201,11 +201,12 @@ class Operating:
         await self._written(found, MailKind.TRUST_REVOKED, event)
         return True
 
-    async def reset_mfa(self, person: str) -> None:
+    async def reset_mfa(self, person: str) -> bool:
         """Take all authenticators away, whether or not their factors are there.
 
         From now on the person logs in by password, and the failures are forgotten. The factors
         are told by the worker's sweep; one that is being added at this moment never counts.
+        Returns whether there is a password: with passkeys goes the last way in of who has none.
         """
         found = await self._living(person)
         now, register = self._clock(), found.register
@@ -223,6 +224,7 @@ class Operating:
             forget_origins(found.id),
             *(self._store.bury(found.id, named, due_at) for named, due_at in dead.items()),
         )
+        return found.has_password
 
     async def delete(self, person: str) -> None:
         """Delete a person: nothing of the account is left but its id, which is never used again."""

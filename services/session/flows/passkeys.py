@@ -8,7 +8,7 @@ from pydantic import JsonValue
 
 from services.session.domain.factors import WEBAUTHN
 from services.session.domain.faults import incorrect_code
-from services.session.domain.limits import WEBAUTHN_LOGIN, WEBAUTHN_OPTIONS, Counter
+from services.session.domain.limits import WEBAUTHN_LOGIN, Counter
 from services.session.domain.methods import Method, MethodKind
 from services.session.domain.origins import Arrival
 from services.session.domain.register import Entry
@@ -16,7 +16,7 @@ from services.session.domain.sessions import Account, Session
 from services.session.domain.signals import of_keys, unknown_credential
 from services.session.domain.stages import LOGIN_LIFETIME, Stage
 from services.session.events import LoginFailed, LoginLimited
-from services.session.flows.clones import Clones, suspect_of
+from services.session.flows.asking import Asking
 from services.session.flows.engine import ID_BYTES, Engine, arrived
 from services.session.flows.factors import Factors
 from services.session.flows.login import lost
@@ -42,6 +42,7 @@ from shared.token import hash_token, new_token
 PASSKEY = "passkey"
 NOBODY = ""  # whose the session is in which nobody has logged in yet
 ANSWERED_WITHIN = timedelta(minutes=5)  # how long a challenge is good at most
+EMPTY_LIFETIME = timedelta(days=1)  # of a session in which nobody has logged in
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -69,35 +70,37 @@ class PasskeyLoginFlow:
         factors: Factors,
         clock: Clock,
         *,
-        clones: Clones,
+        asking: Asking,
     ) -> None:
         self._store = store
         self._engine = engine
         self._registrar = registrar
         self._factors = factors
-        self._clones = clones
+        self._asking = asking
         self._clock = clock
 
     async def ask(self, visit: Visit) -> Outcome:
         """Have any passkey asked for. Who has no session gets one: the question is bound to it.
 
-        One write at most, which counts the session that is opened, and one call.
+        One write, which counts that and has a session opened or last, and one call. An empty
+        session that is a day old lasts no longer, and another takes its place.
         """
         now = self._clock()
         session, token = visit.session, None
-        if session is None:
+        steps: tuple[Step, ...] = ()
+        if session is None or _is_worn_out(session, now):
             session, token = _nobodys(visit, now), new_token()
-            opened = await self._store.write(
-                *self._store.count(self._counters(visit, WEBAUTHN_OPTIONS), now),
-                self._store.open_session(
-                    session, hash_token(token), ip=visit.address, user_agent=visit.user_agent
-                ),
+            opened = self._store.open_session(
+                session, hash_token(token), ip=visit.address, user_agent=visit.user_agent
             )
-            if opened is None:
-                return await self._limited(visit, WEBAUTHN_OPTIONS)
-        elif _is_empty(session) and session.expires_at < now + ANSWERED_WITHIN:
-            lasting = replace(session, expires_at=now + LOGIN_LIFETIME)
-            await self._store.write(self._store.change_session(lasting))
+            steps = (opened,)
+        elif _is_ending(session, now):
+            kept = self._store.change_session(replace(session, expires_at=_end_of(session, now)))
+            steps = (replace(kept, required=False),)  # it may have moved on meanwhile
+        limited = await self._asking.count(visit, *steps)
+        if limited is not None:
+            await self._store.record(LoginLimited(user_id=None, method=PASSKEY))
+            return limited
         offer = await self._factors.of(WEBAUTHN).challenge_anybody(
             session_id=session.id, purpose=Purpose.LOGIN
         )
@@ -106,17 +109,20 @@ class PasskeyLoginFlow:
     async def log_in(self, visit: Visit, answer: Mapping[str, JsonValue]) -> Outcome:
         """Begin a login, in place of one that may be under way in the session, and its two proofs.
 
-        One call, one read and one write, which counts the attempt and holds only if nothing has
-        changed since. What is judged and then not accepted is spent for nothing.
+        Over the limit nothing is judged, and no challenge spent. One call, two reads and one write,
+        which counts the attempt and holds only if nothing has changed since. What is judged and
+        then not accepted is spent for nothing.
         """
         if visit.authenticated:
             return Misfit()
         if visit.session is None:  # so nothing was asked
             return await self._wrong(visit)
+        if limited := await self._over(visit):
+            return limited
         judged = await self._judged(visit.session, answer)
         owner = await self._owner(visit, judged)
         if owner is None:
-            return await self._refused(visit, judged)
+            return await self._wrong(visit, judged)
         return await self._accepted(visit, owner, judged)
 
     async def _judged(self, session: Session, answer: Mapping[str, JsonValue]) -> Verification:
@@ -172,7 +178,6 @@ class PasskeyLoginFlow:
             *self._store.count(self._counters(visit), now),
             self._store.accept_passkey(account, register),
             *move.steps,
-            *self._clones.accepted(account, entry, judged, now),
             events=move.events,
         )
         if written is None:
@@ -181,22 +186,10 @@ class PasskeyLoginFlow:
         standing = arrived(visit, move, account)
         return standing if move.stage else replace(standing, signal=of_keys(account, entry))
 
-    async def _refused(self, visit: Visit, judged: Verification) -> Outcome:
-        """Refuse, and tell the owner of the passkey if it may have been copied."""
-        told: tuple[Step, ...] = ()
-        if suspect := suspect_of(judged):
-            account = await self._store.find_account(suspect[0])
-            if account is not None:
-                told = self._clones.refused(account, judged, self._clock())
-        return await self._wrong(visit, judged, told)
-
-    async def _wrong(
-        self, visit: Visit, judged: Verification | None = None, told: tuple[Step, ...] = ()
-    ) -> Outcome:
+    async def _wrong(self, visit: Visit, judged: Verification | None = None) -> Outcome:
         """Count the failure, for where it comes from alone; the count decides what is said."""
         counted = await self._store.write(
             *self._store.count(self._counters(visit), self._clock()),
-            *told,
             events=[LoginFailed(user_id=judged.user_id if judged else None, method=PASSKEY)],
         )
         if counted is None:
@@ -204,23 +197,23 @@ class PasskeyLoginFlow:
         signal = None if judged is None else unknown_credential(judged.facts)
         return Refused((incorrect_code(CREDENTIAL),), signal=signal)
 
-    async def _limited(self, visit: Visit, action: str = WEBAUTHN_LOGIN) -> Throttled:
-        over = await self._over(visit, action)
+    async def _limited(self, visit: Visit) -> Throttled:
+        over = await self._over(visit)
         if over is None:
             raise Unavailable("The session changed meanwhile.")
         return over
 
-    async def _over(self, visit: Visit, action: str = WEBAUTHN_LOGIN) -> Throttled | None:
+    async def _over(self, visit: Visit) -> Throttled | None:
         """Put on record that there have been too many from one origin, if there have been."""
         now = self._clock()
-        ends_at = await self._store.spent_until(self._counters(visit, action), now)
+        ends_at = await self._store.spent_until(self._counters(visit), now)
         if ends_at is None:
             return None
         await self._store.record(LoginLimited(user_id=None, method=PASSKEY))
         return Throttled(until(ends_at, now))
 
-    def _counters(self, visit: Visit, action: str = WEBAUTHN_LOGIN) -> tuple[Counter, ...]:
-        return self._store.limits.counters(action, ip=visit.address)
+    def _counters(self, visit: Visit) -> tuple[Counter, ...]:
+        return self._store.limits.counters(WEBAUTHN_LOGIN, ip=visit.address)
 
 
 def _method(entry: Entry, judged: Verification, now: datetime) -> Method:
@@ -247,5 +240,17 @@ def _nobodys(visit: Visit, now: datetime) -> Session:
     )
 
 
-def _is_empty(session: Session) -> bool:
-    return session.login is None and session.authenticated_at is None
+def _is_ending(session: Session, now: datetime) -> bool:
+    """Tell whether an empty session may be over before a challenge in it is answered."""
+    is_empty = session.login is None and session.authenticated_at is None
+    return is_empty and session.expires_at < now + ANSWERED_WITHIN
+
+
+def _is_worn_out(session: Session, now: datetime) -> bool:
+    """Tell whether that is so, and it cannot be helped."""
+    return _is_ending(session, now) and _end_of(session, now) < now + ANSWERED_WITHIN
+
+
+def _end_of(session: Session, now: datetime) -> datetime:
+    """Return until when an empty session can last."""
+    return min(now + LOGIN_LIFETIME, session.created_at + EMPTY_LIFETIME)

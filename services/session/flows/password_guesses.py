@@ -1,12 +1,13 @@
 """Judging a password: one counter for every place where one is asked for."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 
 from services.session.domain.faults import Fault
 from services.session.domain.limits import Counter
 from services.session.flows.outcomes import Refused, Throttled, Visit, until
+from services.session.flows.trust import Recognition
 from services.session.store import Known, Store
 from shared.clock import Clock
 from shared.database import Step
@@ -30,13 +31,27 @@ class Place:
 class PasswordGuesses:
     """Counts wrong passwords at one place, so that the count decides what is said of them."""
 
-    def __init__(self, store: Store, clock: Clock, place: Place) -> None:
+    def __init__(self, store: Store, recognition: Recognition, clock: Clock, place: Place) -> None:
         self._store = store
+        self._recognition = recognition
         self._clock = clock
         self._place = place
 
     async def known(self, visit: Visit, email: str, user_id: str | None = None) -> Known:
-        """Return what is known of a canonical address. `user_id` is of whoever is logged in."""
+        """Return what is known of a canonical address. `user_id` is of whoever is logged in.
+
+        Over the limit a browser that the owner trusts has an allowance of its own. So there is one
+        call then, if it shows what trusted ones have, whether or not anybody has that address.
+        """
+        known = await self._read(visit, email, user_id)
+        if known.limited_until is None or known.action_until is not None:
+            return known
+        browser_id = await self._recognition.trusted_browser(visit, known.account)
+        if browser_id is None:
+            return known
+        return await self._store.in_trusted_browser(known, email, browser_id, self._clock())
+
+    async def _read(self, visit: Visit, email: str, user_id: str | None) -> Known:
         return await self._store.find_by_address(
             email,
             ip=visit.address,
@@ -89,14 +104,39 @@ class PasswordGuesses:
         )
         if counted is not None:
             return Refused((self._place.wrong, *others))
-        return await self.beyond(visit, email, about=about, user_id=user_id)
+        return await self.beyond(visit, email, known, about=about, user_id=user_id)
 
     async def beyond(
-        self, visit: Visit, email: str, *, about: str | None, user_id: str | None = None
+        self,
+        visit: Visit,
+        email: str,
+        known: Known,
+        *,
+        about: str | None,
+        user_id: str | None = None,
     ) -> Refused | Throttled:
         """Return what is said once a write was refused because of a limit."""
-        limited = await self.limited(await self.known(visit, email, user_id), about)
+        limited = await self.overtaken(visit, email, known, about=about, user_id=user_id)
         return limited or Refused((self._place.too_many,))
+
+    async def overtaken(
+        self,
+        visit: Visit,
+        email: str,
+        known: Known,
+        *,
+        about: str | None,
+        user_id: str | None = None,
+    ) -> Refused | Throttled | None:
+        """Return what is said once a write was refused, if by now a limit is reached; None else.
+
+        Nobody is asked about the browser: after a right password, that would tell it was right.
+        """
+        now_known = await self._read(visit, email, user_id)
+        if known.in_a_row is not None:
+            ends_at = await self._store.spent_until(known.counters, self._clock())
+            now_known = replace(now_known, limited_until=ends_at)
+        return await self.limited(now_known, about)
 
     def _counters(self, visit: Visit, user_id: str | None) -> tuple[Counter, ...]:
         return self._store.limits.counters(self._place.action, ip=visit.address, user=user_id)

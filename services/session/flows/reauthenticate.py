@@ -36,6 +36,7 @@ from services.session.flows.second_factor import (
     code,
     credential,
 )
+from services.session.flows.trust import Recognition
 from services.session.store import Store
 from shared.clock import Clock
 from shared.database import Step
@@ -62,13 +63,15 @@ class ReauthenticateFlow:
         second_factor: SecondFactor,
         hasher: PasswordHasher,
         clock: Clock,
+        *,
+        recognition: Recognition,
     ) -> None:
         self._store = store
         self._registrar = registrar
         self._second_factor = second_factor
         self._hasher = hasher
         self._clock = clock
-        self._guesses = PasswordGuesses(store, clock, AT_REAUTHENTICATION)
+        self._guesses = PasswordGuesses(store, recognition, clock, AT_REAUTHENTICATION)
 
     async def by_password(self, visit: Visit, password: str) -> Outcome:
         """Reauthenticate by password. Failures count like those of a login by password.
@@ -89,15 +92,17 @@ class ReauthenticateFlow:
         now = self._clock()
         method = Method(kind=MethodKind.PASSWORD, at=now, amr=("pwd",), reauthenticated=True)
         conditions = (
-            *self._store.within(known.counters, now),
+            *self._store.accept_password(known, now),
             self._store.account_stands(account),
             *self._guesses.counted(visit, now, account.id),
         )
         standing = await self._proved(visit, session, account, method, *conditions)
         if standing is not None:
             return standing
-        known = await self._guesses.known(visit, account.email, account.id)
-        return await self._guesses.limited(known, account.id) or _lost(visit)
+        limited = await self._guesses.overtaken(
+            visit, account.email, known, about=account.id, user_id=account.id
+        )
+        return limited or _lost(visit)
 
     async def by_code(self, visit: Visit, typed: str) -> Outcome:
         """Reauthenticate by a code of an authenticator. Failures count like those of a login."""

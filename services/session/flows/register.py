@@ -137,7 +137,7 @@ class Registrar:
                 *along,
             ],
         )
-        return None if written is None else replace(account, register=grown)
+        return None if written is None else self._store.having(account, grown)
 
     async def renew_codes(
         self, account: Account, register: Register, entry: Entry, session: Session
@@ -207,7 +207,7 @@ class Registrar:
             *self._tell(account, MailKind.AUTHENTICATOR_REMOVED, entry.type),
             events=[_removed(account, dead) for dead in gone],
         )
-        after = account if written is None else replace(account, register=shrunk)
+        after = self._store.having(account, shrunk)
         if written is None:
             after = await self._store.find_account(account.id) or account
         if after.register.find(entry.id) is not None:

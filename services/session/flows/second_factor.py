@@ -186,6 +186,7 @@ class SecondFactor:
         self._check_offered(account, proof)
         away: Unavailable | None = None
         judged: Verification | None = None
+        suspected: tuple[Step, ...] = ()
         is_unjudged = False  # by one of our own that it may be for
         for entries in self._may_be_of(account, proof):
             is_ours = entries[0].type in TYPES
@@ -200,9 +201,9 @@ class SecondFactor:
             entry = account.register.find(verification.authenticator_id or "")
             if verification.accepted is True and entry is not None and entry in entries:
                 return self._accepted(entry, verification, purpose, spot, account)
+            suspected += self._clones.refused(account, entries, verification, self._clock())
         if away is not None and judged is None:
             raise away
-        suspected = self._clones.refused(account, judged, self._clock()) if judged else ()
         failed = await self._failed(account, proof, purpose, spot, suspected)
         if away is not None:
             raise away

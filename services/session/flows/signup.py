@@ -47,8 +47,9 @@ class SignupFlow:
         """Make an account and begin its login, which waits for the code that is mailed.
 
         `email` is canonical. If it is taken, the same work is done and the same answer given, the
-        login leads nowhere, and the owner of the address is told by mail. One read and one write;
-        over the limit of the origin nothing is hashed.
+        login leads nowhere, and the owner of the address is told by mail. An account that nobody
+        can get into does not take it: a code is mailed, and whoever gives it has the account with
+        this password. One read and one write; over the limit of the origin nothing is hashed.
         `faults` are those of what could not be read, and is None here; what is wrong with the
         password is told along with them.
         """
@@ -112,7 +113,11 @@ class SignupFlow:
             started_at=now,
             by_passkey=password_hash is None,
         )
-        mail = MailKind.VERIFICATION_CODE if owner is None else MailKind.ACCOUNT_EXISTS
+        mail = MailKind.VERIFICATION_CODE
+        if owner is not None and owner.is_unfinished:
+            login = _reclaiming(login, owner, password_hash)
+        elif owner is not None:
+            mail = MailKind.ACCOUNT_EXISTS
         move = self._engine.move(visit, login, NOBODY, now, mail=mail)
         event = SignedUp(user_id=user_id) if owner is None else SignupRepeated(user_id=owner.id)
         written = await self._store.write(
@@ -143,3 +148,15 @@ class SignupFlow:
         mails = self._store.limits.mails(address=email, ip=visit.address)
         ends_at = await self._store.spent_until((*counters, *mails), now)
         return Throttled(until(ends_at or now, now))
+
+
+def _reclaiming(login: Login, owner: Account, password_hash: str | None) -> Login:
+    """Return `login` as one to the account of `owner`, as it is now, once the code is given."""
+    return replace(
+        login,
+        user_id=owner.id,
+        factor_epoch=owner.factor_epoch,
+        session_epoch=owner.session_epoch,
+        reclaims=True,
+        password_hash=password_hash,
+    )

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from datetime import timedelta
 
 from services.session.flows.register import Registrar
-from services.session.store import Store
+from services.session.store import DeadAuthenticator, Store
 from shared.clock import Clock
 from shared.errors import CountersignError, Unavailable
 from shared.factor import FactorClient
@@ -50,7 +50,8 @@ class Sweeps:
     async def collect_dead(self) -> int:
         """Have factors remove the authenticators that never came to count.
 
-        While a factor is away, they are asked again after one minute, two, four, up to an hour.
+        While a factor is away, or not configured, it is asked again after one minute, two, four, up
+        to an hour.
         """
         done = 0
         for _ in range(MAX_ROUNDS):
@@ -58,11 +59,7 @@ class Sweeps:
             if dead is None:
                 break
             factor = self._factors.get(dead.factor)
-            if factor is None:
-                continue
-            try:
-                await factor.remove(dead.user_id, dead.authenticator_id)
-            except CountersignError:
+            if factor is None or not await _is_removed(factor, dead):
                 delay = min(LEASE * 2 ** min(dead.attempts, 6), LONGEST_DELAY)
                 await self._store.put_back_dead(dead, self._clock() + delay)
                 continue
@@ -76,3 +73,12 @@ class Sweeps:
         while done < MAX_ROUNDS and await self._store.delete_expired(self._clock()):
             done += 1
         return done
+
+
+async def _is_removed(factor: FactorClient, dead: DeadAuthenticator) -> bool:
+    """Have `factor` remove an authenticator. Whatever goes wrong there, it is asked again."""
+    try:
+        await factor.remove(dead.user_id, dead.authenticator_id)
+    except CountersignError:
+        return False
+    return True

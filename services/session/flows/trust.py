@@ -3,18 +3,18 @@
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 
-from services.session.domain.mails import MailKind
 from services.session.domain.sessions import Account, Client
 from services.session.domain.stages import Login, Stage, next_stage, pass_stage
 from services.session.flows.engine import Engine, arrived
-from services.session.flows.notices import Notices
 from services.session.flows.outcomes import Outcome, StageNeeded, Visit
 from services.session.flows.register import Registrar
 from services.session.store import Store
 from shared.clock import Clock
 from shared.errors import CountersignError, Unavailable
+from shared.token import new_token
 from shared.trust import TrustClient, Trusted
 
+ID_BYTES = 16  # of a person
 KEEPER = "recovery"  # the service that keeps trust, and is to forget people in the end
 
 
@@ -29,13 +29,8 @@ class Recognised:
 class Recognition:
     """Tells at a login whether the browser is trusted. Without a `keeper` none is, ever."""
 
-    def __init__(
-        self, store: Store, keeper: TrustClient | None, notices: Notices, clock: Clock
-    ) -> None:
-        self._store = store
+    def __init__(self, keeper: TrustClient | None) -> None:
         self._keeper = keeper
-        self._notices = notices
-        self._clock = clock
 
     def asks(self, visit: Visit) -> bool:
         """Tell whether whoever gives a second factor here is asked if the browser is theirs."""
@@ -45,11 +40,29 @@ class Recognition:
         """Tell whether it may take a call to tell if the browser is trusted."""
         return self.asks(visit) and bool(visit.trust_tokens) and account.facts.has_second_factor
 
+    async def trusted_browser(self, visit: Visit, account: Account | None) -> str | None:
+        """Return the browser that shows what it has, if the owner of `account` trusts it.
+
+        One call, before any password, and the same for nobody. It uses nothing of what the browser
+        has; a keeper that is away knows no browser.
+        """
+        if self._keeper is None or not self.asks(visit) or not visit.trust_tokens:
+            return None
+        try:
+            recognised = await self._keeper.recognise(
+                new_token(ID_BYTES) if account is None else account.id,
+                tokens=visit.trust_tokens,
+                factor_epoch=0 if account is None else account.factor_epoch,
+            )
+        except CountersignError:
+            return None
+        return None if account is None else recognised.browser_id
+
     async def recognise(self, visit: Visit, login: Login, account: Account) -> Recognised:
         """Let a trusted browser stand in for the second factor of `login`, if it takes one.
 
         One call, to be made only after a right password. A keeper that is away, or that refuses
-        to judge, has not recognised anything.
+        to judge, has not recognised anything. Of a theft the keeper itself tells, by its event.
         """
         if self._keeper is None or not self.has_to_ask(visit, account):
             return Recognised(login=login)
@@ -61,17 +74,9 @@ class Recognition:
             )
         except CountersignError:
             return Recognised(login=login)
-        if checked.theft:
-            await self._tell_of_theft(account)
-        elif checked.trusted:
+        if checked.trusted:
             login = replace(login, trusted_browser=checked.browser_id)
         return Recognised(login=login, tokens=changed(visit, checked.tokens))
-
-    async def _tell_of_theft(self, account: Account) -> None:
-        """Tell the person at once: the keeper says it once, and the login may yet be refused."""
-        told = self._notices.tell(account.email, MailKind.TRUST_REPLAYED, self._clock())
-        if told:
-            await self._store.write(*told)
 
 
 class TrustFlow:

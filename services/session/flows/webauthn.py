@@ -4,6 +4,7 @@ from collections.abc import Sequence
 
 from services.session.domain.factors import WEBAUTHN
 from services.session.domain.faults import (
+    CANNOT_DELETE_AUTHENTICATOR,
     INCORRECT_CREDENTIAL,
     TOO_MANY_KEYS,
     UNVERIFIED_EMAIL,
@@ -16,6 +17,8 @@ from services.session.domain.reauthentication import Matter, Reauthentication
 from services.session.domain.register import Entry
 from services.session.domain.sessions import Account, Session
 from services.session.domain.signals import of_keys
+from services.session.domain.ways_in import has_way_in
+from services.session.flows.asking import Asking
 from services.session.flows.enrolled import entry_of
 from services.session.flows.enrolment import Enrolment, Json
 from services.session.flows.factors import Factors
@@ -51,27 +54,29 @@ class WebAuthnFlow:
         factors: Factors,
         clock: Clock,
         *,
+        asking: Asking,
         reauthentication: Reauthentication,
     ) -> None:
         self._store = store
         self._registrar = registrar
         self._enrolment = enrolment
         self._factors = factors
+        self._asking = asking
         self._clock = clock
         self._reauthentication = reauthentication
 
     async def options(self, visit: Visit, *, passwordless: bool) -> Outcome:
         """Return the options for a new credential; with `passwordless` one that can log in alone.
 
-        They take the place of those that the session was shown last.
+        They take the place of those that the session was shown last. One write, which counts that.
         """
         if visit.logged_in is None:
             return LoginNeeded(visit)
         session, account = visit.logged_in
-        if barred := _barred(account):
-            return barred
-        if methods := self._missing(session, account):
-            return ReauthenticationNeeded(visit, methods)
+        if refused := self._refused(visit, session, account):
+            return refused
+        if limited := await self._asking.count(visit):
+            return limited
         registered = [entry.id for entry in account.register.of_type(WEBAUTHN)]
         return await creation_options(
             self._enrolment, account, session, passwordless=passwordless, registered=registered
@@ -101,8 +106,8 @@ class WebAuthnFlow:
         if methods := self._missing(session, account):
             return ReauthenticationNeeded(visit, methods)
         account = await self._registrar.settled(account)
-        if barred := _barred(account):
-            return barred
+        if refused := self._refused(visit, session, account):  # it may have been another register
+            return refused
         made = await self._enrolment.complete(
             account, session, WEBAUTHN, {"credential": dict(credential)}, name=cut(name)
         )
@@ -143,28 +148,45 @@ class WebAuthnFlow:
             return Refused((required("name"),))
         except NotFound:
             return Refused((not_a_choice("id"),))
-        return await self._renamed(visit, account, entry_of(renamed, WEBAUTHN))
+        return await self._renamed(visit, session, account, entry_of(renamed, WEBAUTHN))
 
     async def remove(self, visit: Visit, ids: Sequence[str]) -> Outcome:
-        """Remove keys, or none of them if one is not the person's. The factor may be away."""
+        """Remove keys, or none of them if one is not the person's. The factor may be away.
+
+        Who has no password keeps a passkey.
+        """
         if visit.logged_in is None:
             return LoginNeeded(visit)
         session, account = visit.logged_in
         for named in ids:
             if self._find(account, named) is None:
                 return Refused((not_a_choice("authenticators", named),))
+        if not has_way_in(account, without=ids):
+            return Misfit((CANNOT_DELETE_AUTHENTICATOR,))
         if methods := self._missing(session, account):
             return ReauthenticationNeeded(visit, methods)
+        return await self._remove(visit, session, account, ids)
+
+    async def _remove(
+        self, visit: Visit, session: Session, account: Account, ids: Sequence[str]
+    ) -> Outcome:
         account = await self._registrar.settled(account)
+        if methods := self._missing(session, account):  # it may have been another register
+            return ReauthenticationNeeded(visit, methods)
         signal = None
         for named in ids:
             entry = self._find(account, named)
             if entry is not None:  # another request may have been faster
+                if not has_way_in(account, without=ids):
+                    return Misfit((CANNOT_DELETE_AUTHENTICATOR,))
                 account = await self._registrar.remove(account, entry)
                 signal = of_keys(account, entry)
         return Removed(signal=signal)
 
-    async def _renamed(self, visit: Visit, account: Account, renamed: Entry) -> Outcome:
+    async def _renamed(
+        self, visit: Visit, session: Session, account: Account, renamed: Entry
+    ) -> Outcome:
+        """Write down what a key is called by now. Who has to prove themselves first comes again."""
         for _ in range(ATTEMPTS):
             entry = self._find(account, renamed.id)
             if entry is None:
@@ -177,11 +199,20 @@ class WebAuthnFlow:
             if found is None:
                 return LoginNeeded(visit.as_nobody)
             account = await self._registrar.settled(found)
+            if methods := self._missing(session, account):  # it may have been another register
+                return ReauthenticationNeeded(visit, methods)
         raise overtaken()
 
     def _find(self, account: Account, id: str) -> Entry | None:
         entry = account.register.find(id)
         return entry if entry is not None and entry.type == WEBAUTHN else None
+
+    def _refused(self, visit: Visit, session: Session, account: Account) -> Outcome | None:
+        """Return why no key may be added in this session; None if one may."""
+        if barred := _barred(account):
+            return barred
+        methods = self._missing(session, account)
+        return ReauthenticationNeeded(visit, methods) if methods else None
 
     def _missing(self, session: Session, account: Account) -> frozenset[MethodKind]:
         return self._reauthentication.missing(Matter.MFA, session, account, self._clock())

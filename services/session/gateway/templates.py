@@ -40,7 +40,7 @@ SAMPLES: Mapping[MailKind, Mapping[str, str]] = {
     MailKind.VERIFICATION_CODE: {"code": CODE},
     MailKind.AUTHENTICATOR_ADDED: {"factor": "totp"},
     MailKind.AUTHENTICATOR_REMOVED: {"factor": "totp"},
-    MailKind.CLONE_SUSPECTED: {"key": "YubiKey"},
+    MailKind.CLONE_SUSPECTED: {"factor": "webauthn", "key": "YubiKey"},
     MailKind.RECOVERY_CODES_LOW: {"left": "3"},
     MailKind.RECOVERY_CODE_USED: {"left": "7"},
 }

@@ -36,8 +36,8 @@ FORGET_ORIGINS = Statement(
 END_EVERYTHING = Statement(update(users).where(*_stands).values(**_ends_everything))
 
 
-def set_password(account: Account, password_hash: str) -> Step:
-    """Write a new password, which ends every session and login of the account.
+def set_password(account: Account, password_hash: str | None) -> Step:
+    """Write a new password, or that there is none, which ends every session and login.
 
     Refuse if either epoch is not as it was read: of two changes at once one is written.
     """

@@ -353,9 +353,13 @@ class People:
         return step(ENABLE, id=id)
 
     def unlock(self, id: str, address: str | None) -> tuple[Step, ...]:
-        """Forget what was counted of the person and of their address, wherever it was tried."""
+        """Begin all counts anew, wherever it was tried."""
+        return step(UNLOCK, id=id), self.forget_counters(id, address)
+
+    def forget_counters(self, id: str, address: str | None) -> Step:
+        """Forget what was counted of the person and of their address."""
         about = [about_of(value) for value in (id, address) if value]
-        return step(UNLOCK, id=id), also(FORGET_COUNTERS, about=about)
+        return also(FORGET_COUNTERS, about=about)
 
     def end_session(self, id: str, session_id: str) -> Step:
         """End one session; refuse if it is not the person's, or has ended."""

@@ -147,6 +147,8 @@ def _login_json(login: Login) -> dict[str, object]:
         "asks_trust": login.asks_trust,
         "trusted_browser": login.trusted_browser,
         "by_passkey": login.by_passkey,
+        "reclaims": login.reclaims,
+        "password_hash": login.password_hash,
     }
 
 
@@ -168,6 +170,8 @@ def _login(facts: Mapping[str, Any]) -> Login:
         asks_trust=facts.get("asks_trust", False),
         trusted_browser=facts.get("trusted_browser"),
         by_passkey=facts.get("by_passkey", False),
+        reclaims=facts.get("reclaims", False),
+        password_hash=facts.get("password_hash"),
     )
 
 

@@ -150,7 +150,7 @@ FIND_BY_ADDRESS = Statement(
 
 # Conditions of a write, as steps that change nothing.
 
-ACCOUNT_STANDS = Statement(
+_account_stands = (
     select(literal(1).label("stands"))
     .select_from(users)
     .where(
@@ -161,6 +161,11 @@ ACCOUNT_STANDS = Statement(
         users.c.disabled_at.is_(None),
     )
 )
+
+ACCOUNT_STANDS = Statement(_account_stands)
+
+# Locked, so that of two who prove to own the address of an account one comes first.
+HELD_ACCOUNT_STANDS = Statement(_account_stands.with_for_update())
 
 # Counters. One statement counts and tells whether the attempt was within the limit. What has to be
 # within the limit without being counted adds nothing, but waits its turn at the row all the same:
@@ -251,11 +256,14 @@ INSERT_EMAIL = Statement(
     )
 )
 
-VERIFY_EMAIL = Statement(
+_verify_email = (
     update(emails)
     .where(_same(emails.c.user_id), _same(emails.c.address))
     .values(verified_at=_now())
 )
+
+VERIFY_EMAIL = Statement(_verify_email)
+VERIFY_EMAIL_FIRST = Statement(_verify_email.where(emails.c.verified_at.is_(None)))
 
 # The second factor. Failures are counted in a row, and every one from the fifth on is followed by
 # a rest in which nothing is judged.
@@ -331,7 +339,8 @@ ACCEPT_PASSKEY = Statement(
     update(users).where(*_as_it_was()).values(register=_param(users.c.register))
 )
 
-# The register. Who marks it takes a new number; who writes it clean must still hold that number.
+# The register. Who marks it takes a new number, if it is still what was read: what is written clean
+# comes from that. Who writes it clean must still hold the number.
 # Who takes it over leaves alone what was marked after `before`.
 
 MARK_REGISTER = Statement(
@@ -339,6 +348,7 @@ MARK_REGISTER = Statement(
     .where(
         _same(users.c.id),
         _same(users.c.register_number),
+        _same(users.c.register, "was"),
         _same(users.c.session_epoch),
         users.c.register_pending.is_(None),
         users.c.disabled_at.is_(None),

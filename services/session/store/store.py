@@ -1,7 +1,7 @@
 """Accounts, sessions, counters and the register: what flows read, and the steps of their writes."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 from services.session.domain.factors import service_of
@@ -37,7 +37,8 @@ class Known:
     """What is known of an address, to somebody who comes from an origin.
 
     `limited_until` is set while too many proofs have failed; `counters` are those that count for
-    this visitor. `action_until` is set while what they do has been done too often.
+    this visitor. `action_until` is set while what they do has been done too often. `in_a_row` is
+    that of the counters which a right password begins anew, in a browser that is trusted.
     """
 
     account: Account | None
@@ -45,6 +46,7 @@ class Known:
     counters: tuple[Counter, ...]
     limited_until: datetime | None
     action_until: datetime | None
+    in_a_row: Counter | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -124,6 +126,19 @@ class Store:
             action_until=moment(row.action_until),
         )
 
+    async def in_trusted_browser(
+        self, known: Known, address: str, browser_id: str, now: datetime
+    ) -> Known:
+        """Return what is `known` with the counters of a browser that the owner trusts."""
+        in_a_row = self.limits.trusted_in_a_row(address)
+        counters = (*self.limits.trusted(address=address, browser=browser_id), in_a_row)
+        return replace(
+            known,
+            counters=counters,
+            limited_until=await self.spent_until(counters, now),
+            in_a_row=in_a_row,
+        )
+
     async def find_arriving(
         self, id: str, *, ip: str, user_agent: str
     ) -> tuple[Account, Arrival] | None:
@@ -147,10 +162,13 @@ class Store:
 
     # Conditions
 
-    def account_stands(self, account: Account) -> Step:
-        """Refuse unless epochs and register of the account are as they were read."""
+    def account_stands(self, account: Account, *, held: bool = False) -> Step:
+        """Refuse unless epochs and register of the account are as they were read.
+
+        While it is `held`, whoever changes it waits.
+        """
         return step(
-            statements.ACCOUNT_STANDS,
+            statements.HELD_ACCOUNT_STANDS if held else statements.ACCOUNT_STANDS,
             id=account.id,
             factor_epoch=account.factor_epoch,
             session_epoch=account.session_epoch,
@@ -160,6 +178,19 @@ class Store:
     def within(self, counters: Sequence[Counter], now: datetime) -> tuple[Step, ...]:
         """Refuse if one of `counters` is used up. Counts nothing, in the order of `count`."""
         return tuple(_upon(statements.WITHIN_LIMIT, counter, now) for counter in counters)
+
+    def accept_password(self, known: Known, now: datetime) -> tuple[Step, ...]:
+        """Refuse if a counter of `known` is used up, and forget the failures in a row."""
+        return tuple(
+            _upon(
+                statements.FORGET_ATTEMPTS
+                if counter == known.in_a_row
+                else statements.WITHIN_LIMIT,
+                counter,
+                now,
+            )
+            for counter in known.counters
+        )
 
     # Counters
 
@@ -267,22 +298,36 @@ class Store:
             ),
         )
 
-    def verify_email(self, user_id: str, address: str, now: datetime) -> Step:
-        """Mark an address of the account as verified; refuse if it is not theirs."""
-        return step(statements.VERIFY_EMAIL, user_id=user_id, address=address, now=to_micros(now))
+    def verify_email(
+        self, user_id: str, address: str, now: datetime, *, first: bool = False
+    ) -> Step:
+        """Mark an address of the account as verified; refuse if it is not theirs.
+
+        Refuse as well if it has been verified and this is to be the `first` time.
+        """
+        verify = statements.VERIFY_EMAIL_FIRST if first else statements.VERIFY_EMAIL
+        return step(verify, user_id=user_id, address=address, now=to_micros(now))
 
     # The register
 
     def mark_register(self, account: Account, pending: Pending, now: datetime) -> Step:
-        """Announce a change under the next number; refuse if another is under way."""
+        """Announce a change under the next number; refuse if another is under way.
+
+        If anything has been written since, a use or a name, that would be lost: refuse as well.
+        """
         return step(
             statements.MARK_REGISTER,
             id=account.id,
             register_number=account.register.number,
+            was=account.register_read,
             session_epoch=account.session_epoch,
             pending=pending_json(pending),
             now=to_micros(now),
         )
+
+    def having(self, account: Account, register: Register) -> Account:
+        """Return the account as it is read once `register` is written."""
+        return replace(account, register=register, register_read=register_json(register))
 
     def take_over_register(self, account: Account, *, before: datetime, now: datetime) -> Step:
         """Take the next number of a register that is dirty since `before`.

@@ -139,4 +139,14 @@ erasures = Table(
 )
 Index("erasures_due_at", erasures.c.due_at)
 
+# Which events of other services people have been told of.
+reports = Table(
+    "reports",
+    metadata,
+    Column("source", Text, primary_key=True),
+    Column("id", Text, primary_key=True),
+    Column("taken_at", BigInteger, nullable=False),
+)
+Index("reports_taken_at", reports.c.taken_at)
+
 outbox, outbox_source = outbox_tables(metadata)

@@ -76,6 +76,7 @@ class Credential:
     backup_eligible: bool
     backed_up: bool
     is_attested: bool
+    key_identifier: str | None = None
 
 
 @dataclass(frozen=True)
@@ -166,7 +167,7 @@ def _judge(
     if rules.policy.at_use:
         is_asked = rules.policy.conveyance is not Conveyance.NONE
         require(credential.is_attested or not is_asked, Reason.UNTRUSTED)
-        check_make(credential.aaguid, credential.backup_eligible, rules)
+        check_make(credential.aaguid, credential.key_identifier, credential.backup_eligible, rules)
     signed = response.authenticator_data + response.client_data.hash
     verify(credential.public_key, signed, response.signature)
     return Assertion(

@@ -1,6 +1,7 @@
 """Whether a maker vouches for an authenticator: statement, chain of certificates, metadata."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import datetime
 
 from cryptography import x509
@@ -15,7 +16,7 @@ from fido2.webauthn import AuthenticatorData
 from services.webauthn.domain.attested import Attested
 from services.webauthn.domain.chain import leads_to
 from services.webauthn.domain.keys import ALG, ALGORITHMS
-from services.webauthn.domain.metadata import NO_AAGUID, Entry, Metadata
+from services.webauthn.domain.metadata import NO_AAGUID, Entry, Metadata, key_identifier_of
 from services.webauthn.domain.refusal import Reason, Refused, refusing, require
 
 VERIFIED: dict[str, Attestation] = {
@@ -33,13 +34,21 @@ MAX_CHAIN = 6  # certificates
 FLAG = AuthenticatorData.FLAG
 
 
+@dataclass(frozen=True)
+class Vouched:
+    """The make that an attestation proves, and the key identifier of one that has no AAGUID."""
+
+    entry: Entry
+    key_identifier: str | None = None
+
+
 def vouched(
     attested: Attested,
     client_data_hash: bytes,
     aaguid: str,
     metadata: Metadata,
     now: datetime,
-) -> Entry:
+) -> Vouched:
     """Return the make that an attestation proves, steps 21 to 24 of section 7.1. Raises Refused.
 
     What the authenticator says of itself alone (`none`, self attestation) proves nothing.
@@ -57,7 +66,9 @@ def vouched(
     require(not entry.is_revoked and not entry.compromised & set(path), Reason.REVOKED)
     with refusing(Reason.UNTRUSTED):
         require(leads_to(certificates, entry.anchors, now), Reason.UNTRUSTED)
-    return entry
+    if aaguid != NO_AAGUID:
+        return Vouched(entry)
+    return Vouched(entry, key_identifier_of(certificates[0]))
 
 
 def _verified(attested: Attested, client_data_hash: bytes) -> list[bytes]:

@@ -68,12 +68,16 @@ class Metadata:
         """
         if aaguid != NO_AAGUID:
             return self.by_aaguid.get(aaguid)
-        identifier = x509.SubjectKeyIdentifier.from_public_key(certificate.public_key())
-        return self.by_key_identifier.get(identifier.digest.hex())
+        return self.by_key_identifier.get(key_identifier_of(certificate))
 
-    def is_revoked(self, aaguid: str) -> bool:
-        """Tell whether FIDO has called back all authenticators of this make."""
+    def is_revoked(self, aaguid: str, key_identifier: str | None = None) -> bool:
+        """Tell whether FIDO has called back all authenticators of this make.
+
+        `key_identifier` is of the certificate that one without an AAGUID has attested with.
+        """
         entry = self.by_aaguid.get(aaguid)
+        if aaguid == NO_AAGUID and key_identifier is not None:
+            entry = self.by_key_identifier.get(key_identifier)
         return entry is not None and entry.is_revoked
 
     def names(self) -> dict[str, str]:
@@ -87,6 +91,14 @@ class Metadata:
     def is_overdue(self, now: datetime, grace: timedelta) -> bool:
         """Tell whether that was longer ago than `grace`."""
         return self.next_update is not None and (now - grace).date() > self.next_update
+
+
+def key_identifier_of(certificate: x509.Certificate) -> str:
+    """Return by what FIDO knows a make that has no AAGUID: a hash of its attestation key, in hex.
+
+    As the metadata have it (`attestationCertificateKeyIdentifiers`): RFC 5280, section 4.2.1.2.
+    """
+    return x509.SubjectKeyIdentifier.from_public_key(certificate.public_key()).digest.hex()
 
 
 def read_blob(blob: bytes, root: bytes, now: datetime, tolerated: Collection[str] = ()) -> Metadata:

@@ -52,6 +52,7 @@ class Registration:
     backed_up: bool
     format: str
     is_attested: bool
+    key_identifier: str | None = None  # by which a make is known that has no AAGUID
 
     @property
     def is_passkey(self) -> bool:
@@ -121,10 +122,11 @@ def _judge(
     aaguid = str(UUID(bytes=bytes(made.aaguid)))
     provider = rules.names.get(aaguid)
     is_attested = rules.policy.conveyance is not Conveyance.NONE
+    key_identifier = None
     if is_attested:
-        entry = vouched(attested, client_data.hash, aaguid, rules.metadata, now)
-        provider = entry.name or provider
-    check_make(aaguid, data.is_backup_eligible(), rules)
+        make = vouched(attested, client_data.hash, aaguid, rules.metadata, now)
+        provider, key_identifier = make.entry.name or provider, make.key_identifier
+    check_make(aaguid, key_identifier, data.is_backup_eligible(), rules)
     return Registration(
         credential_id=raw_id,
         public_key=cbor.encode(made.public_key),
@@ -139,6 +141,7 @@ def _judge(
         backed_up=data.is_backed_up(),
         format=attested.format,
         is_attested=is_attested,
+        key_identifier=key_identifier,
     )
 
 
@@ -164,10 +167,12 @@ def check_flags(data: AuthenticatorData, rp_id_hash: bytes, *, verified: bool) -
     require(data.is_backup_eligible() or not data.is_backed_up(), Reason.BACKUP_STATE)
 
 
-def check_make(aaguid: str, backup_eligible: bool, rules: Rules) -> None:
+def check_make(
+    aaguid: str, key_identifier: str | None, backup_eligible: bool, rules: Rules
+) -> None:
     """Raise Refused unless policy lets in authenticators of this make, and keys that are synced."""
     require(rules.policy.admits(aaguid), Reason.AAGUID)
-    require(not rules.metadata.is_revoked(aaguid), Reason.REVOKED)
+    require(not rules.metadata.is_revoked(aaguid, key_identifier), Reason.REVOKED)
     require(rules.policy.allow_synced or not backup_eligible, Reason.SYNCED)
 
 

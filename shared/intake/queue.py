@@ -5,41 +5,41 @@ from functools import partial
 from typing import Any
 
 import structlog
+from amqp.exceptions import NotFound
 from celery import bootsteps
 from celery.worker.consumer.consumer import STOP_CONDITIONS  # type: ignore[attr-defined]
-from kombu import Consumer
+from kombu import Consumer, Queue
 from kombu.asynchronous.timer import Entry as Timer
 from kombu.message import Message
 
-from services.audit.domain import Fact
-from services.audit.worker.sorting import Sorter
-from services.audit.worker.writing import BATCH, GATHER, Writer
-from shared.bus.topology import store_queue
-from shared.bus.wire import Flaw
+from shared.bus.wire import Flaw, Received
+from shared.intake.sorting import Sorter
+from shared.intake.writing import BATCH, GATHER, Writer
 from shared.worker import Background
 
 PREFETCH = 2 * BATCH  # one batch is written while the next one gathers
+LOOK_AGAIN = 5.0  # seconds until a queue that is not declared is tried again
 STOP_WITHIN = 5.0  # seconds that the last batch has to be written when the worker ends
 
 log = structlog.stdlib.get_logger(__name__)
 
 
 class Intake:
-    """Gathers messages into batches, and acknowledges each batch when the ledger has it.
+    """Gathers messages into batches, and acknowledges each batch when it is written.
 
     Everything here runs on the worker's own thread, the one that may talk to the broker; only
     the writing goes to the background loop.
     """
 
-    def __init__(self, url: str, sorter: Sorter, writer: Writer, work: Background) -> None:
-        self._url = url
+    def __init__(self, queue: Queue, sorter: Sorter, writer: Writer, work: Background) -> None:
+        self.queue = queue
         self._sorter = sorter
         self._writer = writer
         self._work = work
         self._hub: Any = None
-        self._waiting: list[tuple[Message, Fact]] = []
-        self._batch: list[tuple[Message, Fact]] = []  # that is being written
-        self._writing: Future[list[Fact]] | None = None
+        self._waiting: list[tuple[Message, Received]] = []
+        self._batch: list[tuple[Message, Received]] = []  # that is being written
+        self._writing: Future[list[Received]] | None = None
         self._timer: Timer | None = None
         self._due = False  # the time to gather is over, but the last batch is still being written
 
@@ -48,7 +48,7 @@ class Intake:
         self._hub = worker.hub
         consumer = Consumer(
             channel,
-            [store_queue(self._url)],
+            [self.queue],
             on_message=self._receive,
             on_decode_error=self._reject_undecodable,
             prefetch_count=PREFETCH,
@@ -69,7 +69,7 @@ class Intake:
     def forget(self) -> None:
         """Drop what has not been acknowledged.
 
-        The broker hands it out again, and the ledger knows it if it is there already.
+        The broker hands it out again, and what has been written is known by its id.
         """
         if self._timer is not None:
             self._timer.cancel()
@@ -92,7 +92,7 @@ class Intake:
             self._timer = self._hub.call_later(GATHER, self._write)
 
     def _write(self) -> None:
-        """Hand the next batch to the ledger, or note that it is due if the ledger is busy."""
+        """Have the next batch written, or note that it is due if another one still is."""
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
@@ -100,11 +100,11 @@ class Intake:
         if self._due or not self._waiting:
             return
         self._batch, self._waiting = self._waiting[:BATCH], self._waiting[BATCH:]
-        writing = self._work.submit(self._writer.write([fact for _, fact in self._batch]))
+        writing = self._work.submit(self._writer.write([event for _, event in self._batch]))
         self._writing = writing
         writing.add_done_callback(lambda future: self._hub.call_soon(partial(self._settle, future)))
 
-    def _settle(self, writing: "Future[list[Fact]]") -> None:
+    def _settle(self, writing: "Future[list[Received]]") -> None:
         """Acknowledge what has been written, and go on with what came meanwhile."""
         if writing is not self._writing:
             return  # the connection that brought the batch is gone
@@ -114,16 +114,16 @@ class Intake:
         if self._due or len(self._waiting) >= BATCH:
             self._write()
 
-    def _acknowledge(self, bad: list[Fact]) -> None:
-        """Tell the broker that the batch is in the ledger, but for what is `bad`.
+    def _acknowledge(self, bad: list[Received]) -> None:
+        """Tell the broker that the batch is written, but for what is `bad`.
 
         Everything before the batch is settled by now: written, or refused on arrival.
         """
         if not bad:
             self._batch[-1][0].ack(multiple=True)
             return
-        for message, fact in self._batch:
-            if fact in bad:
+        for message, event in self._batch:
+            if event in bad:
                 self._refuse(message, Flaw.UNSTORABLE)
             else:
                 message.ack()
@@ -141,14 +141,22 @@ class _IntakeStep(bootsteps.ConsumerStep):
     """Hangs an intake into the worker's connection to the broker."""
 
     intake: Intake
+    _again: Timer | None = None
 
     def start(self, worker: Any) -> None:
-        channel = worker.connection.channel()
-        self.consumers = self.intake.open(worker, channel)
-        for consumer in self.consumers:
-            consumer.consume()
+        self._again = None
+        self.consumers = self.intake.open(worker, worker.connection.channel())
+        try:
+            for consumer in self.consumers:
+                consumer.consume()
+        except NotFound:  # which has closed the channel, and nothing else
+            log.error("queue_not_declared", queue=self.intake.queue.name)  # noqa: TRY400
+            self.consumers = []
+            self._again = worker.hub.call_later(LOOK_AGAIN, self.start, worker)
 
     def stop(self, worker: Any) -> None:
+        if self._again is not None:
+            self._again.cancel()
         if worker.blueprint.state in STOP_CONDITIONS:
             self.intake.close()
         else:  # the connection is lost, and with it the right to acknowledge
@@ -158,4 +166,6 @@ class _IntakeStep(bootsteps.ConsumerStep):
 
 def intake_step(intake: Intake) -> type[bootsteps.ConsumerStep]:
     """Return `intake` as a step for `app.steps["consumer"]`."""
-    return type("IntakeStep", (_IntakeStep,), {"intake": intake})
+    # A worker has one step of a name, and may have several intakes.
+    name = f"Intake of {intake.queue.name}"
+    return type(name, (_IntakeStep,), {"intake": intake, "name": name})

@@ -1,9 +1,9 @@
-"""Takes events from a redis transport, where the ledger's queue is a list.
+"""Takes events from a redis transport, where a queue is a list.
 
 kombu's own consumer takes a message off the list before it notes that it has it, so one that is
 killed in between loses it; and it goes to the server, and that to its disk, three times for each
 message. Here the oldest messages are read where they are, and removed once they are written: a
-crash in between shows them again, and the ledger knows them by their ids.
+crash in between shows them again, and they are known by their ids.
 """
 
 import asyncio
@@ -17,11 +17,10 @@ import structlog
 from redis.asyncio import Redis
 from redis.exceptions import RedisError
 
-from services.audit.domain import Fact
-from services.audit.worker.sorting import Sorter
-from services.audit.worker.writing import BATCH, GATHER, Writer
-from shared.bus.topology import ANSWER_WITHIN, CONNECT_WITHIN, DEAD, STORE
-from shared.bus.wire import Flaw
+from shared.bus.topology import ANSWER_WITHIN, CONNECT_WITHIN, DEAD
+from shared.bus.wire import Flaw, Received
+from shared.intake.sorting import Sorter
+from shared.intake.writing import BATCH, GATHER, Writer
 
 FIRST_PAUSE = 0.1  # seconds after the broker failed; doubles
 LONGEST_PAUSE = 5.0  # seconds
@@ -44,15 +43,16 @@ log = structlog.stdlib.get_logger(__name__)
 
 
 class Tail:
-    """The old end of the ledger's queue."""
+    """The old end of a queue."""
 
-    def __init__(self, url: str, sorter: Sorter, writer: Writer) -> None:
+    def __init__(self, url: str, queue: str, sorter: Sorter, writer: Writer) -> None:
         self._url = url
+        self._queue = queue
         self._sorter = sorter
         self._writer = writer
 
     async def run(self) -> None:
-        """Bring what comes into the ledger, until cancelled, through any absence of the broker."""
+        """Have what comes written, until cancelled, through any absence of the broker."""
         async with Redis.from_url(
             self._url, socket_connect_timeout=CONNECT_WITHIN, socket_timeout=ANSWER_WITHIN
         ) as client:
@@ -60,7 +60,7 @@ class Tail:
             while True:
                 try:
                     if await self._take(client) < BATCH:
-                        await _wait(client)
+                        await self._wait(client)
                 except (RedisError, OSError) as error:
                     if pause == FIRST_PAUSE:
                         log.warning("broker_away", reason=repr(error))
@@ -71,17 +71,17 @@ class Tail:
 
     async def _take(self, client: Redis) -> int:
         """Read and write one batch, then remove it; return how many messages it had."""
-        messages: Any = await client.lrange(STORE, -BATCH, -1)
+        messages: Any = await client.lrange(self._queue, -BATCH, -1)
         if messages:
             verdicts = [self._sorter.judge(_body(message)) for message in reversed(messages)]
-            facts = [verdict for verdict in verdicts if isinstance(verdict, Fact)]
-            bad = await self._writer.write(facts) if facts else []
+            events = [verdict for verdict in verdicts if isinstance(verdict, Received)]
+            bad = await self._writer.write(events) if events else []
             verdicts = [Flaw.UNSTORABLE if verdict in bad else verdict for verdict in verdicts]
             await self._remove(client, messages, verdicts)
         return len(messages)
 
     async def _remove(
-        self, client: Redis, messages: Sequence[bytes], verdicts: Sequence[Fact | Flaw]
+        self, client: Redis, messages: Sequence[bytes], verdicts: Sequence[Received | Flaw]
     ) -> None:
         flaws = [
             (message, verdict)
@@ -90,20 +90,22 @@ class Tail:
         ]
         letters = [_dead_letter(message, flaw) for message, flaw in flaws]
         removed = await client.eval(
-            REMOVE, 2, STORE, DEAD, len(messages), messages[0], messages[-1], *letters
+            REMOVE, 2, self._queue, DEAD, len(messages), messages[0], messages[-1], *letters
         )
         if removed:
             for _, flaw in flaws:
                 self._sorter.raise_alarm(flaw)
 
+    async def _wait(self, client: Redis) -> None:
+        """Return soon after a message has come, so that others may join it.
 
-async def _wait(client: Redis) -> None:
-    """Return soon after a message has come, so that others may join it.
-
-    To move the last message to where it is changes nothing, but waits until there is one.
-    """
-    if await client.blmove(STORE, STORE, LOOK_AGAIN, src="RIGHT", dest="RIGHT") is not None:
-        await asyncio.sleep(GATHER)
+        To move the last message to where it is changes nothing, but waits until there is one.
+        """
+        if (
+            await client.blmove(self._queue, self._queue, LOOK_AGAIN, src="RIGHT", dest="RIGHT")
+            is not None
+        ):
+            await asyncio.sleep(GATHER)
 
 
 def _body(message: bytes) -> bytes:

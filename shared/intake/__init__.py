@@ -1,0 +1,38 @@
+"""Takes events off one queue of the bus and has them written, in batches and at least once.
+
+How that is done depends on the broker, and is all that depends on it: `queue` consumes from
+RabbitMQ through Celery's connection, `tail` reads the list that a redis transport has for a queue.
+Both tell good events from others in `sorting`, and have them written by `writing`.
+"""
+
+from celery import Celery
+from kombu import Queue
+
+from shared.bus.topology import speaks_amqp
+from shared.bus.wire import EventVerifier
+from shared.intake.measures import Measures
+from shared.intake.queue import Intake, intake_step
+from shared.intake.sorting import Sorter
+from shared.intake.tail import Tail
+from shared.intake.writing import Enter, Writer
+from shared.worker import background
+
+__all__ = ["Enter", "Measures", "take_in"]
+
+
+def take_in(
+    app: Celery,
+    url: str,
+    queue: Queue,
+    *,
+    verifier: EventVerifier,
+    enter: Enter,
+    measures: Measures,
+) -> None:
+    """Have the worker of `app` take what comes into `queue`, which is declared, to `enter`."""
+    work = background(app)
+    sorter, writer = Sorter(verifier, measures), Writer(enter, measures)
+    if speaks_amqp(url):
+        app.steps["consumer"].add(intake_step(Intake(queue, sorter, writer, work)))
+    else:
+        work.forever(Tail(url, queue.name, sorter, writer).run, measures.name)
