@@ -1,6 +1,6 @@
 """A ledger with its tables, for every test of the audit service."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from datetime import timedelta
 
 import httpx
@@ -16,16 +16,16 @@ from shared.auth import Caller
 from shared.clock import utc_now
 from shared.database import Database
 from shared.http import connect
-from shared.migrations import migrate
 from tests import trail
 from tests.audit.callers import CALLER_KEYS, OPERATOR
+from tests.tables import with_tables
 
 
 @pytest.fixture
-def ledger_url(database_url: str) -> str:
+def ledger_url(database_url: str) -> Iterator[str]:
     """A database with the ledger's tables."""
-    migrate(database_url, "services.audit.migrations")
-    return database_url
+    with with_tables(database_url, "services.audit.migrations") as url:
+        yield url
 
 
 @pytest.fixture

@@ -31,12 +31,12 @@ from shared.cipher import KeyRing
 from shared.clock import utc_now
 from shared.database import Database, Statement
 from shared.http import connect
-from shared.migrations import migrate
 from shared.settings import load
 from shared.trust import TrustClient
 from tests.cli.running import run
 from tests.journeys.suite import in_process
 from tests.suites import PATIENCE, ROOT
+from tests.tables import create_tables
 
 ADA = "ada@example.org"
 PASSWORD = "correct-horse-9"
@@ -101,8 +101,8 @@ def desk(tmp_path: Path) -> Desk:
     make(tmp_path / "keys")
     url = f"sqlite:///{tmp_path / 'session.db'}"
     recovery_url = f"sqlite:///{tmp_path / 'recovery.db'}"
-    migrate(url, "services.session.migrations")
-    migrate(recovery_url, "services.recovery.migrations")
+    create_tables(url, "services.session.migrations")
+    create_tables(recovery_url, "services.recovery.migrations")
     return Desk(
         variables={
             "VAR_DIR": str(tmp_path),

@@ -22,11 +22,11 @@ from services.webauthn.main import create_app as create_webauthn
 from services.webauthn.settings import Settings as WebAuthnSettings
 from shared.auth import PrivateKey
 from shared.cipher import KeyRing
-from shared.migrations import migrate
 from tests.conformance.devices import Authenticator, Passkey, Sheet, Stick
 from tests.conformance.yubikey.door import Door
 from tests.conformance.yubikey.factor import Factor, create_app
 from tests.conformance.yubikey.keeper import Keeper
+from tests.tables import create_tables
 from tests.webauthn.authenticator import ORIGIN
 
 RING = KeyRing(primary="k1", keys={"k1": bytes(32)})
@@ -93,7 +93,7 @@ def subject_of(
 
 
 def _common(name: str, url: str) -> dict[str, Any]:
-    migrate(url, f"services.{name}.migrations")
+    create_tables(url, f"services.{name}.migrations")
     return {
         f"{name}_database_url": url,
         f"{name}_sealing_keys": RING,

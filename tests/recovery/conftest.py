@@ -1,7 +1,7 @@
 """A recovery service on a migrated database, with a clock that tests turn."""
 
 import json
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from datetime import timedelta
 from functools import partial
 
@@ -22,11 +22,11 @@ from shared.database import Database, Statement
 from shared.database.events import OUTBOX
 from shared.factor import FactorClient
 from shared.http import InProcess, connect
-from shared.migrations import migrate
 from shared.trust import TrustClient
 from tests import spending
 from tests.hands import Hands
 from tests.signers import Signer
+from tests.tables import with_tables
 
 RING = KeyRing(primary="k1", keys={"k1": bytes(32)})
 DIGITS = CodeForm.parse("digits:8")
@@ -43,9 +43,9 @@ def clock() -> Hands:
 
 
 @pytest.fixture
-def migrated_url(database_url: str) -> str:
-    migrate(database_url, "services.recovery.migrations")
-    return database_url
+def migrated_url(database_url: str) -> Iterator[str]:
+    with with_tables(database_url, "services.recovery.migrations") as url:
+        yield url
 
 
 @pytest.fixture

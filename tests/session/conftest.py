@@ -1,24 +1,34 @@
 """A house to test in, on SQLite and on PostgreSQL."""
 
-from collections.abc import AsyncIterator, Iterable
+from collections.abc import AsyncIterator, Iterable, Iterator
+from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
 
-from tests import servers
 from tests.session.house import SERVICES, House, Urls, open_house
+from tests.tables import create_tables, with_tables
+
+LOCATIONS = [f"services.{service}.migrations" for service in SERVICES]
 
 
 @pytest.fixture
-def postgresql_urls(postgresql_database: str) -> Urls:
-    """An empty schema for each of the services."""
-    return _urls(servers.postgresql_schema(postgresql_database) for _ in SERVICES)
+def postgresql_urls(postgresql_database: str) -> Iterator[Urls]:
+    """A schema for each of the services, with its tables."""
+    with ExitStack() as stack:
+        yield _urls(
+            stack.enter_context(with_tables(postgresql_database, location))
+            for location in LOCATIONS
+        )
 
 
 @pytest.fixture
 def sqlite_urls(tmp_path: Path) -> Urls:
-    """A file for each of the services, that is not there yet."""
-    return _urls(f"sqlite:///{tmp_path / service}.db" for service in SERVICES)
+    """A file for each of the services, with its tables."""
+    urls = _urls(f"sqlite:///{tmp_path / service}.db" for service in SERVICES)
+    for location, url in zip(LOCATIONS, urls, strict=True):
+        create_tables(url, location)
+    return urls
 
 
 def _urls(found: Iterable[str]) -> Urls:

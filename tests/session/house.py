@@ -55,7 +55,6 @@ from shared.errors import Unavailable
 from shared.event import Event
 from shared.factor import FactorClient
 from shared.http import connect
-from shared.migrations import migrate
 from tests import spending
 from tests.hands import Hands
 from tests.signers import Signer
@@ -446,12 +445,10 @@ def make_flows(
 
 @asynccontextmanager
 async def open_house(urls: Urls, *, digits: int = 6, **recovery: Any) -> AsyncIterator[House]:
-    """Build all services over empty databases.
+    """Build all services over databases that have their tables, and nothing in them.
 
     `digits` are those of TOTP's codes, `recovery` other settings of that service.
     """
-    for service, url in zip(SERVICES, urls, strict=True):
-        migrate(url, f"services.{service}.migrations")
     clock, signer = Hands(), Signer("session")
     async with AsyncExitStack() as stack:
         yield await _built(stack, urls, (clock, signer), digits, recovery)

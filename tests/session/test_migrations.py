@@ -13,7 +13,6 @@ from services.session.store.tables import keepers, users
 from shared import migrations
 from shared.clock import from_micros
 from shared.database import Database, Statement
-from tests.session.house import Urls
 
 LOCATION = "services.session.migrations"
 
@@ -29,14 +28,13 @@ DEAD = """INSERT INTO dead_authenticators (factor, authenticator_id, user_id, du
     VALUES ('recovery_codes', :id, :id, 0, 0)"""
 
 
-async def test_who_was_told_of_whom_is_read_from_what_there_was(urls: Urls) -> None:
+async def test_who_was_told_of_whom_is_read_from_what_there_was(database_url: str) -> None:
     """Registers, changes and enrolments under way, and what is still to be removed."""
-    url = urls[0]
-    await asyncio.to_thread(migrations._within, url, _before_keepers)
+    await asyncio.to_thread(migrations._within, database_url, _before_keepers)
 
-    await asyncio.to_thread(migrations.migrate, url, LOCATION)
+    await asyncio.to_thread(migrations.migrate, database_url, LOCATION)
 
-    db = Database(url, source="session")
+    db = Database(database_url, source="session")
     found = await db.all(Statement(select(*keepers.c).order_by(*keepers.c)))
     await db.close()
     assert [(row.user_id, row.factor) for row in found] == [
@@ -48,14 +46,13 @@ async def test_who_was_told_of_whom_is_read_from_what_there_was(urls: Urls) -> N
     ]
 
 
-async def test_registers_keep_what_they_hold(urls: Urls) -> None:
+async def test_registers_keep_what_they_hold(database_url: str) -> None:
     """Beside it stands, from now on, how often something has come and gone."""
-    url = urls[0]
-    await asyncio.to_thread(migrations._within, url, _before_serials)
+    await asyncio.to_thread(migrations._within, database_url, _before_serials)
 
-    await asyncio.to_thread(migrations.migrate, url, LOCATION)
+    await asyncio.to_thread(migrations.migrate, database_url, LOCATION)
 
-    db = Database(url, source="session")
+    db = Database(database_url, source="session")
     rows = await db.all(Statement(select(*users.c).order_by(users.c.id)))
     await db.close()
     held, nobody = (

@@ -8,9 +8,9 @@ from subprocess import PIPE, Popen
 import pytest
 
 from shared.database import Database
-from shared.migrations import migrate
 from tests.shared.proxy import Proxy
 from tests.shared.sample import LOCATION
+from tests.tables import create_tables, with_tables
 
 NOW = datetime(2026, 5, 4, 3, 2, 1, 123456, tzinfo=UTC)
 
@@ -19,10 +19,10 @@ Start = Callable[[str, str], Popen[str]]
 
 
 @pytest.fixture
-def migrated_url(database_url: str) -> str:
+def migrated_url(database_url: str) -> Iterator[str]:
     """A database with the sample's tables."""
-    migrate(database_url, LOCATION)
-    return database_url
+    with with_tables(database_url, LOCATION) as url:
+        yield url
 
 
 @pytest.fixture
@@ -37,7 +37,7 @@ async def db(migrated_url: str) -> AsyncIterator[Database]:
 @pytest.fixture
 async def proxy(postgresql_url: str) -> AsyncIterator[Proxy]:
     """A way to PostgreSQL that can be cut."""
-    migrate(postgresql_url, LOCATION)
+    create_tables(postgresql_url, LOCATION)
     proxy = Proxy(postgresql_url)
     await proxy.open()
     yield proxy

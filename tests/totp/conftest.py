@@ -1,7 +1,7 @@
 """A TOTP service on a migrated database, with a clock that tests turn."""
 
 import json
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from functools import partial
 
 import httpx
@@ -18,10 +18,10 @@ from shared.cipher import Cipher, KeyRing
 from shared.database import Database
 from shared.factor import FactorClient
 from shared.http import InProcess, connect
-from shared.migrations import migrate
 from tests import spending
 from tests.hands import Hands
 from tests.signers import Signer
+from tests.tables import with_tables
 
 RING = KeyRing(primary="k1", keys={"k1": bytes(32)})
 
@@ -35,9 +35,9 @@ def clock() -> Hands:
 
 
 @pytest.fixture
-def migrated_url(database_url: str) -> str:
-    migrate(database_url, "services.totp.migrations")
-    return database_url
+def migrated_url(database_url: str) -> Iterator[str]:
+    with with_tables(database_url, "services.totp.migrations") as url:
+        yield url
 
 
 @pytest.fixture

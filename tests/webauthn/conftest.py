@@ -1,7 +1,7 @@
 """A WebAuthn service on a migrated database, with a clock that tests turn."""
 
 import json
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Iterator
 from dataclasses import replace
 from functools import partial
 from typing import Any
@@ -21,10 +21,10 @@ from shared.database import Database, Statement
 from shared.database.events import OUTBOX
 from shared.factor import FactorClient
 from shared.http import InProcess, connect
-from shared.migrations import migrate
 from tests import spending
 from tests.hands import Hands
 from tests.signers import Signer
+from tests.tables import with_tables
 from tests.webauthn.authenticator import HONEST, ORIGIN, Device, Lies
 
 RP = RelyingParty(id="example.com", name="Example", origins=frozenset({ORIGIN}))
@@ -41,9 +41,9 @@ def clock() -> Hands:
 
 
 @pytest.fixture
-def migrated_url(database_url: str) -> str:
-    migrate(database_url, "services.webauthn.migrations")
-    return database_url
+def migrated_url(database_url: str) -> Iterator[str]:
+    with with_tables(database_url, "services.webauthn.migrations") as url:
+        yield url
 
 
 @pytest.fixture
