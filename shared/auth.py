@@ -8,11 +8,22 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 
 import jwt
-from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from starlette.requests import Request
 
+from countersign_events import PublicKey, PublicKeys
 from shared.clock import Clock, utc_now
 from shared.errors import Forbidden, Unauthenticated
+
+__all__ = [
+    "Caller",
+    "Credentials",
+    "PrivateKey",
+    "PublicKey",
+    "PublicKeys",
+    "admitted",
+    "require_caller",
+]
 
 ALGORITHM = "EdDSA"  # the only one: a token never chooses how it is checked
 LIFETIME = timedelta(seconds=60)
@@ -45,40 +56,6 @@ class PrivateKey:
             return cls(id=_text(document["kid"]), issuer=_text(document["issuer"]), key=key)
         except (ValueError, TypeError, KeyError, Base64Error):
             shape = '{"kid": "<id>", "issuer": "<service>", "key": "<base64 of 32 bytes>"}'
-            raise ValueError(f"must be JSON of the form {shape}") from None
-
-
-@dataclass(frozen=True)
-class PublicKey:
-    """What shows that `issuer` signed something."""
-
-    issuer: str
-    key: Ed25519PublicKey = field(repr=False)
-
-
-class PublicKeys(dict[str, PublicKey]):
-    """Public keys by key id."""
-
-    @classmethod
-    def parse(cls, text: str) -> "PublicKeys":
-        """Read `{"<kid>": {"issuer": "session", "key": "<base64 of 32 bytes>"}}`.
-
-        Raises ValueError.
-        """
-        try:
-            return cls(
-                {
-                    str(name): PublicKey(
-                        issuer=_text(entry["issuer"]),
-                        key=Ed25519PublicKey.from_public_bytes(
-                            b64decode(entry["key"], validate=True)
-                        ),
-                    )
-                    for name, entry in json.loads(text).items()
-                }
-            )
-        except (ValueError, TypeError, KeyError, AttributeError, Base64Error):
-            shape = '{"<kid>": {"issuer": "<service>", "key": "<base64 of 32 bytes>"}}'
             raise ValueError(f"must be JSON of the form {shape}") from None
 
 
@@ -174,6 +151,14 @@ def require_caller(
         return issuer
 
     return caller
+
+
+async def admitted(request: Request) -> None:
+    """Be the dependency that asks the guard of the application, `app.state.guard`.
+
+    So a router's routes are made once, whatever applications serve them and whoever may call those.
+    """
+    await request.app.state.guard(request)
 
 
 def _bearer_token(request: Request) -> str:

@@ -98,10 +98,15 @@ class Cipher:
 
     def needs_resealing(self, sealed: bytes) -> bool:
         """Tell whether a key other than the primary sealed this value. Raises CannotOpen."""
-        return _split(sealed)[1] != self._primary
+        return key_of(sealed) != self._primary
 
     def _context(self, header: bytes, bound_to: Sequence[str]) -> bytes:
         return join_parts(header, self._purpose, *bound_to)
+
+
+def key_of(sealed: bytes) -> str:
+    """Return the id of the key that sealed a value. Raises CannotOpen."""
+    return _split(sealed)[1]
 
 
 def _derive(key: bytes, purpose: str) -> bytes:

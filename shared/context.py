@@ -19,7 +19,9 @@ MAX_VALUE = 512  # characters kept of any one value: user agents have no bound o
 class Context:
     """Who asked, and from where.
 
-    `session` is the SHA-256 (hex) of the session's internal id, never the id or a token.
+    `session` is the SHA-256 (hex) of the session's internal id, never the id or a token; `amr` how
+    the person had proved themselves in it until then, as in RFC 8176, separated by spaces.
+    `operator` is the account on the machine, and its name, of who ran a command.
     """
 
     request_id: str
@@ -27,6 +29,8 @@ class Context:
     user_agent: str | None = None
     session: str | None = None
     client: str | None = None
+    amr: str | None = None
+    operator: str | None = None
 
 
 _current: ContextVar[Context | None] = ContextVar("context", default=None)
@@ -42,11 +46,11 @@ def enter(context: Context | None) -> None:
     _current.set(context)
 
 
-def amend(*, session: str) -> None:
-    """Add the session that the present request turned out to belong to."""
+def amend(*, session: str, amr: str | None = None) -> None:
+    """Add the session that the present request turned out to belong to, and its proofs so far."""
     context = _current.get()
     if context is not None:
-        _current.set(replace(context, session=session))
+        _current.set(replace(context, session=session, amr=amr))
 
 
 def new_request_id() -> str:

@@ -32,6 +32,12 @@ PATIENCE = 60  # seconds to wait for another migrator
 # Taken first in the transaction, let go by its end.
 LOCK = "SELECT pg_advisory_xact_lock(hashtextextended(current_schema() || '/migrations', 0))"
 
+# They are made and dropped as time goes by, and are no tables of their own.
+PARTITIONS = """
+SELECT relname FROM pg_class
+WHERE relispartition AND relnamespace = current_schema()::regnamespace
+"""
+
 _alembic = threading.Lock()  # its `op` is one for the whole process
 
 
@@ -151,8 +157,13 @@ def _scripts(location: str) -> tuple[Config, ScriptDirectory]:
 
 
 def _compare(connection: Connection, metadata: sa.MetaData) -> Any:
-    context = MigrationContext.configure(connection, opts={"compare_server_default": True})
-    return compare_metadata(context, metadata)
+    on_postgresql = connection.dialect.name == "postgresql"
+    partitions = set(connection.scalars(sa.text(PARTITIONS))) if on_postgresql else set()
+    options = {
+        "compare_server_default": True,
+        "include_name": lambda name, kind, _: kind != "table" or name not in partitions,
+    }
+    return compare_metadata(MigrationContext.configure(connection, opts=options), metadata)
 
 
 def _begin_immediate(connection: Connection) -> None:

@@ -20,6 +20,7 @@ from shared.errors import Unavailable
 from shared.outbox import Outbox
 
 BATCH = 500  # events published at once
+GATHER = 0.02  # seconds that the first event of a batch waits for others: each batch costs the same
 STANDBY = 2.0  # seconds until a relay that is not the active one, or lost its database, tries again
 FIRST_PAUSE = 0.1  # seconds after the broker failed; doubles
 LONGEST_PAUSE = 5.0  # seconds
@@ -64,6 +65,7 @@ class Relay:
             while True:
                 await self._drain(publisher, thread)
                 await self._outbox.wait()
+                await asyncio.sleep(GATHER)
         finally:
             measuring.cancel()
             await asyncio.wait([measuring])
@@ -73,20 +75,22 @@ class Relay:
 
     async def _drain(self, publisher: Publisher, thread: ThreadPoolExecutor) -> None:
         """Send batch after batch until the outbox is empty; wait for a broker that is away."""
-        pause = FIRST_PAUSE
+        pause, told = FIRST_PAUSE, ""
         while True:
             try:
                 count = await self._send_batch(publisher, thread)
             except BrokerAway as error:
-                if pause == FIRST_PAUSE:
-                    log.warning("broker_away", source=self._signer.source, reason=str(error.cause))
+                reason = str(error.cause)
+                if reason != told:  # it may have come back without its queues
+                    log.warning("broker_away", source=self._signer.source, reason=reason)
+                    told = reason
                 await asyncio.sleep(pause)
                 pause = min(2 * pause, LONGEST_PAUSE)
             else:
-                if pause > FIRST_PAUSE:
+                if told:
                     log.warning("broker_back", source=self._signer.source)
-                    pause = FIRST_PAUSE
-                if count == 0:
+                    pause, told = FIRST_PAUSE, ""
+                if count < BATCH:
                     return
 
     async def _send_batch(self, publisher: Publisher, thread: ThreadPoolExecutor) -> int:

@@ -26,6 +26,8 @@ from shared.errors import ConfigurationError
 FILE_SUFFIX = "_FILE"
 MAX_FILE = 65536  # bytes
 UNITS = {"w": 604800, "d": 86400, "h": 3600, "m": 60, "s": 1}  # seconds
+BOUND = re.compile(r"datetime\.timedelta\((?:0|days=(\d+))?(?:, )?(?:seconds=(\d+))?\)")
+"""How pydantic writes the bounds of some durations."""
 DURATION = re.compile(r"(?:\d+[wdhms])+", re.ASCII)
 
 S = TypeVar("S", bound="ServiceSettings")
@@ -48,6 +50,15 @@ def parse_duration(value: object) -> object:
     if isinstance(value, timedelta):
         return value
     raise ValueError('must be a duration such as "30s", "5m", "1h30m", "14d", or seconds')
+
+
+def duration_text(duration: timedelta) -> str:
+    """Return a duration of whole seconds as `parse_duration` reads it."""
+    seconds = int(duration.total_seconds())
+    for size, unit in ((86400, "d"), (3600, "h"), (60, "m")):
+        if seconds >= size and seconds % size == 0:
+            return f"{seconds // size}{unit}"
+    return f"{seconds}s"
 
 
 def split_commas(value: object) -> object:
@@ -99,7 +110,8 @@ class ServiceSettings(BaseSettings):
     """What every service reads. A setting `x` comes from `X`, or from the file that `X_FILE` names.
 
     Each field says in its description what it does and in which unit; where django-allauth has
-    the setting, `json_schema_extra={"allauth": <its default there>}` says how that differs.
+    the setting, `json_schema_extra={"allauth": <its default there>}` says how that differs. What
+    only one kind of process needs has no value by default, and `{"needed_by": "worker"}` there.
     """
 
     model_config = SettingsConfigDict(
@@ -143,9 +155,13 @@ class ServiceSettings(BaseSettings):
 class FileSource(PydanticBaseSettingsSource):
     """Reads a setting `x` from the file whose path is in the environment as `X_FILE`."""
 
+    def __init__(self, settings_cls: type[BaseSettings]) -> None:
+        super().__init__(settings_cls)
+        self._variables = _environment()  # once for all of the settings
+
     def get_field_value(self, field: FieldInfo, field_name: str) -> tuple[Any, str, bool]:
         """Return the stripped content of the file, if one is named and can be read."""
-        path = _environment().get((field_name + FILE_SUFFIX).upper())
+        path = self._variables.get((field_name + FILE_SUFFIX).upper())
         content = read_file(path) if path else None
         return content if isinstance(content, str) else None, field_name, False
 
@@ -156,12 +172,13 @@ class FileSource(PydanticBaseSettingsSource):
         return {name: value for name, value in values.items() if value is not None}
 
 
-def load(cls: type[S]) -> S:
+def load(cls: type[S], by: str = "") -> S:
     """Read settings of kind `cls`. Raises ConfigurationError with every problem that there is.
 
-    Each is one plain sentence that names the environment variable, and never its value.
+    Each is one plain sentence that names the environment variable, and never its value. `by` is
+    the kind of process, such as `worker`, if there are settings that no other needs.
     """
-    trouble = _file_problems(cls)
+    trouble = _missing(cls, by) | _file_problems(cls)
     try:
         settings = cls()
     except ValidationError as error:
@@ -170,6 +187,12 @@ def load(cls: type[S]) -> S:
     if trouble:
         raise ConfigurationError(list(trouble.values()))
     return settings
+
+
+def needed_by(field: FieldInfo) -> str:
+    """Return the one kind of process that needs a setting, or nothing."""
+    extra = field.json_schema_extra
+    return str(extra.get("needed_by", "")) if isinstance(extra, dict) else ""
 
 
 def read_file(path: str) -> str | OSError | ValueError:
@@ -184,6 +207,17 @@ def read_file(path: str) -> str | OSError | ValueError:
         return ValueError("is not UTF-8 text")
     except (OSError, ValueError) as error:  # ValueError: a path with NUL in it
         return error
+
+
+def _missing(cls: type[ServiceSettings], by: str) -> dict[str, str]:
+    environment = _environment()
+    fields = cls.model_fields.items()
+    names = [name.upper() for name, field in fields if by and needed_by(field) == by]
+    return {
+        name: f"{name} is not set; the {by} needs it."
+        for name in names
+        if not (environment.get(name) or environment.get(name + FILE_SUFFIX))
+    }
 
 
 def _file_problems(cls: type[ServiceSettings]) -> dict[str, str]:
@@ -221,6 +255,13 @@ def _sentence(details: Mapping[str, Any]) -> str:
     if details["type"] == "missing":
         return f"{name} is not set, and has no default."
     message = str(details["msg"]).removeprefix("Value error, ").rstrip(".")
+    message = BOUND.sub(_bound, message)
     if not name:
         return f"{message}."
     return f"{name}: {message[:1].lower()}{message[1:]}."
+
+
+def _bound(found: re.Match[str]) -> str:
+    """Return a bound as an operator writes it."""
+    days, seconds = (int(count or 0) for count in found.groups())
+    return duration_text(timedelta(days=days, seconds=seconds))

@@ -33,14 +33,12 @@ class Check(Question):
 class Checked(Answer):
     """Whether it is, and what the browser is to keep from now on: all its tokens, in order.
 
-    `theft` says that a token was used that had been replaced, and seen to be: somebody else has
-    it. The trust has ended with that.
+    Of a token that is in two hands the keeper tells by its event alone: an answer may be lost.
     """
 
     trusted: bool
     browser_id: Id | None = None
     tokens: list[Token] = Field(max_length=MAX_TOKENS, repr=False)
-    theft: bool = False
 
 
 class Recognise(Question):
@@ -125,7 +123,7 @@ class TrustClient:
         """
         question = Check(tokens=list(tokens), factor_epoch=factor_epoch)
         checked = await self._ask(Checked, f"/v1/users/{user_id}/browsers/check", question)
-        if checked.trusted and (checked.theft or not (checked.browser_id and checked.tokens)):
+        if checked.trusted and not (checked.browser_id and checked.tokens):
             raise _nonsense()
         return checked
 

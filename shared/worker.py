@@ -29,7 +29,8 @@ from celery.worker.consumer import Consumer
 from kombu.message import Message
 from prometheus_client import Counter
 
-from shared.bus.topology import register_serializer, transport_options
+from countersign_events import register_serializer
+from shared.bus.topology import transport_options
 from shared.errors import Unavailable
 from shared.http.operations import Check, create_operations
 from shared.http.protocol import BoundedProtocol

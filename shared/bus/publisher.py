@@ -8,16 +8,19 @@ from dataclasses import dataclass
 from types import TracebackType
 from typing import Any
 
+import structlog
 from kombu import Connection, Producer
 from kombu.exceptions import OperationalError
+from prometheus_client import Counter
 
+from shared.bus.lists import shorten
 from shared.bus.topology import (
-    EVENTS,
     NOTICES,
-    STORE,
+    NOTICES_LENGTH,
     TASK,
     connection,
     events_exchange,
+    require_queues,
     speaks_amqp,
 )
 from shared.bus.wire import CONTENT_TYPE
@@ -25,6 +28,14 @@ from shared.errors import Unavailable
 
 CONFIRM_WITHIN = 10.0  # seconds that a broker has to confirm a whole batch
 LOOK_UP = 0.5  # seconds between two looks whether the publisher is to be closed
+
+log = structlog.stdlib.get_logger(__name__)
+
+overflowed = Counter(
+    "countersign_bus_overflowed_total",
+    "Messages that nobody took off a full queue, and that are dead letters now (redis transports).",
+    ["queue"],
+)
 
 
 class BrokerAway(Unavailable):
@@ -47,7 +58,8 @@ class Outgoing:
 class Publisher:
     """A connection to the broker on which batches are sent; to be used by one thread at a time.
 
-    It is opened with the first batch and opened anew after a failure.
+    It is opened with the first batch and opened anew after a failure. While a queue of ours is not
+    declared, nothing is sent: on RabbitMQ that is asked whenever the connection is opened.
     """
 
     def __init__(self, url: str) -> None:
@@ -80,7 +92,8 @@ class Publisher:
                 _send(producer, events)
                 self._await(self._confirms, producer.channel.connection)
             else:
-                _require_queues(producer.channel)
+                require_queues(self._url, producer.channel)
+                _make_room(producer.channel.client)
                 with producer.batch(max_size=len(events) + 1):
                     _send(producer, events)
         except Exception as error:
@@ -104,6 +117,7 @@ class Publisher:
         channel: Any = self._connection.channel()
         exchange = events_exchange(self._url)
         if speaks_amqp(self._url):
+            require_queues(self._url, channel)
             channel.confirm_select()
             self._confirms = _Confirms(channel)
         else:
@@ -159,10 +173,11 @@ class _Confirms:
         self._refused = True
 
 
-def _require_queues(channel: Any) -> None:
-    """Raise unless our queues are bound: a redis transport drops what no queue is for."""
-    if missing := {STORE, NOTICES} - {queue for _, _, queue in channel.get_table(EVENTS)}:
-        raise OperationalError(f"{', '.join(sorted(missing))} not declared")
+def _make_room(client: Any) -> None:
+    """Keep the lists short that have a limit, as RabbitMQ does with such a queue."""
+    if moved := shorten(client, NOTICES, NOTICES_LENGTH):
+        overflowed.labels(NOTICES).inc(moved)
+        log.error("queue_overflowed", queue=NOTICES, messages=moved)
 
 
 def _send(producer: Any, events: Iterable[Outgoing]) -> None:

@@ -4,22 +4,22 @@ They are made once, by `declare`, which an operator runs with a user of his own;
 then publish and consume, and configure nothing. On RabbitMQ:
 
     audit (topic) ──> audit.store (quorum) ──rejected──> audit.dlx ──> audit.dead
-      │ └─NOTICES───> audit.notices (quorum) ──rejected──┘
+      │ └─some types> audit.notices (quorum) ──rejected──┘
       │       └─────> audit.stream (seven days, for whoever comes later)
       └──unroutable─> audit.unrouted
 
-Queues of a redis transport are lists: there are no limits, and no dead letters but what the code
-that consumes puts there.
+Queues of a redis transport are lists: what has a limit there is kept to it by who publishes, and
+dead letters are what our own code puts there.
 """
 
-import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping
+from typing import Any
 from urllib.parse import urlsplit
 
+from amqp.exceptions import NotFound, PreconditionFailed
 from kombu import Connection, Exchange, Queue, binding
-from kombu.serialization import register
 
-from shared.bus.wire import CONTENT_TYPE, canonical
+from shared.errors import Unavailable
 
 EVENTS = "audit"
 STORE = "audit.store"
@@ -31,14 +31,30 @@ UNROUTED = "audit.unrouted"
 TASK = "audit.record"
 """The name of the Celery task that a message of the bus calls, for consumers that have one."""
 
-NOTICE_KINDS = ("mfa.*.clone_suspected", "mfa.*.trust_replayed")
-"""What people are to be told of by mail, wherever it is found out: all that NOTICES gets."""
 NOTICES_BYTES = 16 * 1024 * 1024  # beyond, the oldest go: nothing may push back on the ledger
+NOTICES_LENGTH = 10_000  # messages; the same for a list, of which the bytes are not known
 
+MANY = 2**31 - 1  # times that a dead letter may be looked at: RabbitMQ 4 forgets it after 20
 DELIVERY_LIMIT = 20  # times that RabbitMQ hands out a message before it counts as poison
 STREAM_AGE = "7D"
 CONNECT_WITHIN = 3.0  # seconds
 ANSWER_WITHIN = 10.0  # seconds that a broker may keep silent on a question
+
+
+class NotDeclared(Unavailable):
+    """Queues of ours are not there: what is published now would be lost for who takes from them."""
+
+    code = "bus_not_declared"
+
+    def __init__(self, queues: Iterable[str]) -> None:
+        names = ", ".join(sorted(queues))
+        super().__init__(f"There is no queue {names}; `countersign bus declare` makes it.")
+
+
+class DeclaredOtherwise(Unavailable):
+    """Something of that name is there, and is not what it should be."""
+
+    code = "bus_declared_otherwise"
 
 
 def speaks_amqp(url: str) -> bool:
@@ -94,39 +110,71 @@ def store_queue(url: str, *, made: bool = True) -> Queue:
     return _queue(url, STORE, events_exchange(url, made=made), arguments)
 
 
-def notices_queue(url: str, *, made: bool = True) -> Queue:
-    """Return the queue of what people are to be told of by mail."""
+def notices_queue(url: str, types: Iterable[str] = (), *, made: bool = True) -> Queue:
+    """Return the queue of what people are to be told of by mail: events of `types`, to be bound."""
     arguments = {
         "x-queue-type": "quorum",
         "x-delivery-limit": DELIVERY_LIMIT,
-        "x-dead-letter-exchange": DEAD_EXCHANGE,
+        "x-dead-letter-exchange": DEAD_EXCHANGE,  # at most once: RabbitMQ has no more for drop-head
         "x-max-length-bytes": NOTICES_BYTES,
         "x-overflow": "drop-head",
     }
-    return _queue(url, NOTICES, events_exchange(url, made=made), arguments, keys=NOTICE_KINDS)
+    return _queue(url, NOTICES, events_exchange(url, made=made), arguments, keys=types)
 
 
-def declare(url: str) -> None:
-    """Make every exchange and queue of the bus; to be repeated at will."""
+def declare(url: str, notices: Iterable[str]) -> None:
+    """Make every exchange and queue of the bus; to be repeated at will.
+
+    `notices` are the types of events that people are to be told of by mail, each exactly: what is
+    in that queue and no such event is an alarm.
+    """
     with connection(url) as broker:
         broker.ensure_connection(max_retries=3, interval_start=0, interval_step=1)
         channel = broker.channel()
-        for queue in _everything(url):
-            queue(channel).declare()
+        for queue in every_queue(url, notices):
+            try:
+                queue(channel).declare()
+            except PreconditionFailed as error:
+                raise DeclaredOtherwise(
+                    f"{queue.name} cannot be made: {reply_of(error)}. Delete what is there when it "
+                    "is empty, and declare anew."
+                ) from None
 
 
-def _everything(url: str) -> list[Queue]:
+def reply_of(error: Exception) -> str:
+    """Return what RabbitMQ has said, without its own name for it."""
+    return str(getattr(error, "reply_text", error)).partition(" - ")[2].rstrip(".") or str(error)
+
+
+def require_queues(url: str, channel: Any) -> None:
+    """Raise NotDeclared unless the queues are there that get copies of what is published.
+
+    An exchange does not mind who is not there yet, and confirms what it has handed to nobody or to
+    some. To ask takes no permission on RabbitMQ, but spoils `channel` if it raises.
+    """
+    if speaks_amqp(url):
+        for queue in (STORE, NOTICES, STREAM):
+            try:
+                channel.queue_declare(queue, passive=True)
+            except NotFound:
+                raise NotDeclared([queue]) from None
+    elif missing := {STORE, NOTICES} - {queue for _, _, queue in channel.get_table(EVENTS)}:
+        raise NotDeclared(missing)
+
+
+def every_queue(url: str, notices: Iterable[str]) -> list[Queue]:
     """Return all queues, each with its exchange, in an order in which they can be made."""
     dead = Exchange(DEAD_EXCHANGE, "topic", durable=True)
+    kept = {"x-queue-type": "quorum", "x-delivery-limit": MANY}
     queues = [
-        _queue(url, DEAD, dead, {"x-queue-type": "quorum"}),
+        _queue(url, DEAD, dead, kept),
         store_queue(url, made=False),
-        notices_queue(url, made=False),
+        notices_queue(url, notices, made=False),
     ]
     if speaks_amqp(url):
         unrouted = Exchange(UNROUTED, "fanout", durable=True)
         stream = {"x-queue-type": "stream", "x-max-age": STREAM_AGE}
-        queues.insert(0, _queue(url, UNROUTED, unrouted, {"x-queue-type": "quorum"}))
+        queues.insert(0, _queue(url, UNROUTED, unrouted, kept))
         queues.append(_queue(url, STREAM, events_exchange(url, made=False), stream))
     return queues
 
@@ -137,7 +185,7 @@ def _queue(
     exchange: Exchange,
     arguments: Mapping[str, object],
     *,
-    keys: Sequence[str] = ("#",),
+    keys: Iterable[str] = ("#",),
 ) -> Queue:
     """Return a durable queue bound to what of `exchange` has one of `keys`.
 
@@ -151,22 +199,3 @@ def _queue(
         queue_arguments=dict(arguments) if speaks_amqp(url) else None,
         no_declare=exchange.no_declare,
     )
-
-
-def register_serializer() -> None:
-    """Teach kombu the serializer `cloudevents`, with which a Celery task's argument is the event.
-
-    Consumers that read messages without Celery take the body as it is.
-    """
-    register("cloudevents", _as_text, _as_task_arguments, CONTENT_TYPE, "utf-8")
-
-
-def _as_text(event: object) -> str:
-    return canonical(event).decode()
-
-
-def _as_task_arguments(
-    body: str | bytes,
-) -> tuple[list[object], dict[str, object], dict[str, object]]:
-    """Return what Celery's protocol 2 has in a body: arguments, named arguments, and links."""
-    return [json.loads(body)], {}, {}

@@ -13,6 +13,7 @@ purpose, and PostgreSQL takes everything back.
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
 
 from sqlalchemy import (
@@ -34,6 +35,8 @@ from shared.database.statement import Sql, Statement, Step, compiled
 
 HIT = "hit"
 REFUSED = "refused: a later condition of the change did not hold"
+MAX_REMEMBERED = 1024
+"""Shapes. Most are of the code; but some have as many steps as a person has things to be ended."""
 
 Shape = tuple[tuple[Statement, bool], ...]
 """The statements of a chain, and whether each is required."""
@@ -54,6 +57,7 @@ class Chain:
         return values
 
 
+@lru_cache(MAX_REMEMBERED)  # whoever asks: a shape is the same text in every database
 def compose(shape: Shape) -> Chain:
     """Return one statement that takes the steps of `shape` together or not at all.
 

@@ -5,6 +5,7 @@ from shared.http.client import InProcess, connect
 from shared.http.operations import Check, create_operations
 from shared.http.problems import Problem, describe, problem_details
 from shared.http.service import closing, create_service
+from shared.http.shortcut import include
 from shared.http.strict import describe_body, json_body, parse_json
 
 __all__ = [
@@ -17,6 +18,7 @@ __all__ = [
     "create_service",
     "describe",
     "describe_body",
+    "include",
     "json_answer",
     "json_body",
     "parse_json",

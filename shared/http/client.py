@@ -5,6 +5,7 @@ import json
 import ssl
 from collections.abc import Callable
 from datetime import timedelta
+from functools import cache
 from http import HTTPStatus
 from time import monotonic
 from typing import Any
@@ -205,8 +206,7 @@ class FreshTransport(httpx.AsyncBaseTransport):
     def __init__(self, max_age: float = MAX_AGE, clock: Callable[[], float] = monotonic) -> None:
         self._max_age = max_age
         self._clock = clock
-        # Made once: reading all certificates of the system takes a tenth of a second.
-        self._trust = httpx.create_ssl_context()
+        self._trust = _trust()
         self._generation: _Generation | None = None
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
@@ -240,6 +240,12 @@ class FreshTransport(httpx.AsyncBaseTransport):
         if old is not None:
             await old.retire()
         return present
+
+
+@cache
+def _trust() -> ssl.SSLContext:
+    """Return the certificates of the system: reading them takes long, so once for a process."""
+    return httpx.create_ssl_context()
 
 
 class _Generation:

@@ -8,8 +8,10 @@ Both tell good events from others in `sorting`, and have them written by `writin
 from celery import Celery
 from kombu import Queue
 
+from shared.auth import PublicKeys
 from shared.bus.topology import speaks_amqp
 from shared.bus.wire import EventVerifier
+from shared.errors import ConfigurationError
 from shared.intake.measures import Measures
 from shared.intake.queue import Intake, intake_step
 from shared.intake.sorting import Sorter
@@ -25,13 +27,19 @@ def take_in(
     url: str,
     queue: Queue,
     *,
-    verifier: EventVerifier,
+    keys: PublicKeys | None,
     enter: Enter,
     measures: Measures,
 ) -> None:
-    """Have the worker of `app` take what comes into `queue`, which is declared, to `enter`."""
+    """Have the worker of `app` take what comes into `queue`, which is declared, to `enter`.
+
+    `keys` are those of EVENT_KEYS. Raises ConfigurationError if it is not set: the settings are
+    those of the service's API too, which has no need of it.
+    """
+    if keys is None:
+        raise ConfigurationError(["EVENT_KEYS is not set, and the worker believes no event then."])
     work = background(app)
-    sorter, writer = Sorter(verifier, measures), Writer(enter, measures)
+    sorter, writer = Sorter(EventVerifier(keys), measures), Writer(enter, measures)
     if speaks_amqp(url):
         app.steps["consumer"].add(intake_step(Intake(queue, sorter, writer, work)))
     else:

@@ -100,6 +100,7 @@ class Intake:
         if self._due or not self._waiting:
             return
         self._batch, self._waiting = self._waiting[:BATCH], self._waiting[BATCH:]
+        self._due = bool(self._waiting)  # those left over have waited as long as the others
         writing = self._work.submit(self._writer.write([event for _, event in self._batch]))
         self._writing = writing
         writing.add_done_callback(lambda future: self._hub.call_soon(partial(self._settle, future)))

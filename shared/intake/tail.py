@@ -8,16 +8,16 @@ crash in between shows them again, and they are known by their ids.
 
 import asyncio
 import json
-from base64 import b64decode, b64encode
+from base64 import b64decode
 from collections.abc import Sequence
 from typing import Any
-from uuid import uuid4
 
 import structlog
 from redis.asyncio import Redis
 from redis.exceptions import RedisError
 
-from shared.bus.topology import ANSWER_WITHIN, CONNECT_WITHIN, DEAD
+from shared.bus.lists import dead_letter, removal
+from shared.bus.topology import ANSWER_WITHIN, CONNECT_WITHIN
 from shared.bus.wire import Flaw, Received
 from shared.intake.sorting import Sorter
 from shared.intake.writing import BATCH, GATHER, Writer
@@ -25,19 +25,6 @@ from shared.intake.writing import BATCH, GATHER, Writer
 FIRST_PAUSE = 0.1  # seconds after the broker failed; doubles
 LONGEST_PAUSE = 5.0  # seconds
 LOOK_AGAIN = 5  # seconds that one question may wait for its answer; well below ANSWER_WITHIN
-
-# The list grows at its head. What is removed are exactly the messages that were read, even if
-# another worker read and removed some of them meanwhile: each of them is unlike any other.
-REMOVE = """
-local count, newest, oldest = tonumber(ARGV[1]), ARGV[2], ARGV[3]
-if redis.call('LINDEX', KEYS[1], -count) ~= newest
-    or redis.call('LINDEX', KEYS[1], -1) ~= oldest then
-  return 0
-end
-for place = 4, #ARGV do redis.call('LPUSH', KEYS[2], ARGV[place]) end
-redis.call('LTRIM', KEYS[1], 0, -count - 1)
-return 1
-"""
 
 log = structlog.stdlib.get_logger(__name__)
 
@@ -88,11 +75,8 @@ class Tail:
             for message, verdict in zip(reversed(messages), verdicts, strict=True)
             if isinstance(verdict, Flaw)
         ]
-        letters = [_dead_letter(message, flaw) for message, flaw in flaws]
-        removed = await client.eval(
-            REMOVE, 2, self._queue, DEAD, len(messages), messages[0], messages[-1], *letters
-        )
-        if removed:
+        letters = [dead_letter(message, self._queue, str(flaw)) for message, flaw in flaws]
+        if await client.eval(*removal(self._queue, messages, letters)):
             for _, flaw in flaws:
                 self._sorter.raise_alarm(flaw)
 
@@ -118,30 +102,3 @@ def _body(message: bytes) -> bytes:
         return str(body).encode()
     except (ValueError, TypeError, KeyError, RecursionError):
         return b""
-
-
-def _dead_letter(message: bytes, flaw: Flaw) -> bytes:
-    """Return a message as kombu reads it, with a header that says why it was refused."""
-    try:
-        envelope = json.loads(message)
-        envelope["headers"]["x-refused"] = str(flaw)
-        return json.dumps(envelope).encode()
-    except (ValueError, TypeError, KeyError, RecursionError):
-        return json.dumps(_wrapped(message, flaw)).encode()
-
-
-def _wrapped(message: bytes, flaw: Flaw) -> dict[str, object]:
-    """Return a message of kombu's whose body is `message`, which is none."""
-    return {
-        "body": b64encode(message).decode(),
-        "content-type": "application/octet-stream",
-        "content-encoding": "binary",
-        "headers": {"x-refused": str(flaw)},
-        "properties": {
-            "body_encoding": "base64",
-            "delivery_info": {"exchange": "", "routing_key": DEAD},
-            "delivery_mode": 2,
-            "delivery_tag": str(uuid4()),
-            "priority": 0,
-        },
-    }
