@@ -1,6 +1,6 @@
 """Wiring: settings in, application out. The only room that knows all others."""
 
-from fastapi import Depends, FastAPI
+from fastapi import FastAPI
 
 from services.recovery.api import routers
 from services.recovery.flows import CodeFlows, TrustFlows
@@ -10,7 +10,7 @@ from shared.auth import require_caller
 from shared.bus.reach import reachable
 from shared.clock import Clock, utc_now
 from shared.database import Database
-from shared.http import Check, closing, create_service
+from shared.http import Check, closing, create_service, include
 from shared.settings import load
 
 
@@ -35,7 +35,6 @@ def create_app(settings: Settings | None = None, clock: Clock = utc_now) -> Fast
     ring = settings.recovery_sealing_keys
     app.state.codes = CodeFlows(CodeStore(db, ring), clock, settings.codes)
     app.state.trust = TrustFlows(BrowserStore(db, ring), clock, settings.trust)
-    guard = Depends(require_caller(settings.caller_keys, audience="recovery", clock=clock))
-    for router in routers:
-        app.include_router(router, dependencies=[guard])
+    app.state.guard = require_caller(settings.caller_keys, audience="recovery", clock=clock)
+    include(app, *routers)
     return app

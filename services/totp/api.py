@@ -5,9 +5,10 @@ from typing import Annotated, cast
 from fastapi import APIRouter, Depends, Path, Request, Response
 from pydantic import BaseModel, ConfigDict, Field, JsonValue, ValidationError
 
-from services.totp.domain import Verdict
+from services.totp.domain.codes import Verdict
 from services.totp.flows import TotpFlows
 from services.totp.store import Authenticator as Kept
+from shared.auth import admitted
 from shared.errors import Malformed
 from shared.factor import (
     Attempt,
@@ -22,7 +23,7 @@ from shared.factor import (
 )
 from shared.http import describe_body, json_answer, json_body
 
-router = APIRouter()
+router = APIRouter(dependencies=[Depends(admitted)])
 
 
 async def get_flows(request: Request) -> TotpFlows:

@@ -59,3 +59,21 @@ class TotpRemoved(Event):
 
     type = "mfa.totp.removed"
     authenticator_id: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class TotpResealingStarted(Event):
+    """An operator has secrets sealed by `key`, instead of by other keys of the ring."""
+
+    type = "mfa.totp.resealing_started"
+    key: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class TotpResealed(Event):
+    """So many values were sealed anew by `key`. So many are `left`, which need another key."""
+
+    type = "mfa.totp.resealed"
+    key: str
+    resealed: int
+    left: int

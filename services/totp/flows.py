@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 
-from services.totp.domain import (
+from services.totp.domain.codes import (
     ENROLMENT_LIFETIME,
     Judgement,
     Policy,
@@ -15,9 +15,9 @@ from services.totp.domain import (
     match_step,
     new_secret,
     otpauth_url,
-    qr_svg,
     readable,
 )
+from services.totp.domain.qr import qr_svg
 from services.totp.events import (
     TotpAccepted,
     TotpActivated,
@@ -26,11 +26,23 @@ from services.totp.events import (
     TotpFailed,
     TotpRemoved,
     TotpReplayed,
+    TotpResealed,
+    TotpResealingStarted,
 )
-from services.totp.store import Authenticator, AuthenticatorStore, Enrolment, Progress
+from services.totp.store import (
+    PURPOSE,
+    Authenticator,
+    AuthenticatorStore,
+    Enrolment,
+    Progress,
+    sealed_values,
+)
+from shared.cipher import Cipher, KeyRing
 from shared.clock import Clock
 from shared.code_form import CodeForm
+from shared.database import Database
 from shared.errors import NotFound
+from shared.resealing import Resealing
 
 
 @dataclass(frozen=True)
@@ -204,3 +216,15 @@ class TotpFlows:
             return None
         proven = is_code_of(progress.secret, code, progress.enrolled_step, progress.policy)
         return progress.enrolled_step if proven else None
+
+
+def build_resealing(db: Database, ring: KeyRing) -> Resealing:
+    """Return what seals secrets by the primary key of `ring` that other keys of it have sealed."""
+    cipher = Cipher(ring, PURPOSE)
+    return Resealing(
+        db,
+        [(shelf, cipher) for shelf in sealed_values()],
+        primary=ring.primary,
+        begun=TotpResealingStarted,
+        ended=TotpResealed,
+    )

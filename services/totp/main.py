@@ -1,6 +1,6 @@
 """Wiring: settings in, application out. The only room that knows all others."""
 
-from fastapi import Depends, FastAPI
+from fastapi import FastAPI
 
 from services.totp import api
 from services.totp.flows import TotpFlows
@@ -11,7 +11,7 @@ from shared.bus.reach import reachable
 from shared.cipher import Cipher
 from shared.clock import Clock, utc_now
 from shared.database import Database
-from shared.http import Check, closing, create_service
+from shared.http import Check, closing, create_service, include
 from shared.settings import load
 
 
@@ -41,6 +41,6 @@ def create_app(settings: Settings | None = None, clock: Clock = utc_now) -> Fast
         issuer=settings.mfa_totp_issuer,
         bypass_code=settings.mfa_totp_insecure_bypass_code.get_secret_value(),
     )
-    guard = Depends(require_caller(settings.caller_keys, audience="totp", clock=clock))
-    app.include_router(api.router, dependencies=[guard])
+    app.state.guard = require_caller(settings.caller_keys, audience="totp", clock=clock)
+    include(app, api.router)
     return app

@@ -4,7 +4,7 @@ from datetime import timedelta
 
 from pydantic import Field, SecretStr, ValidationInfo, field_validator
 
-from services.totp.domain import Policy
+from services.totp.domain.codes import Policy
 from shared.settings import (
     BrokerUrl,
     DatabaseUrl,

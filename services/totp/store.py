@@ -26,13 +26,14 @@ from sqlalchemy import (
 )
 from sqlalchemy.dialects import postgresql, sqlite
 
-from services.totp.domain import Algorithm, Policy
+from services.totp.domain.codes import Algorithm, Policy
 from shared.cipher import Cipher
 from shared.clock import from_micros, to_micros
 from shared.database import Change, Database, Row, Statement, also, step
 from shared.errors import Conflict
 from shared.event import Event
 from shared.outbox import outbox_tables
+from shared.resealing import Shelf, shelf
 
 PURPOSE = "totp.secret"  # of the key that seals secrets
 SWEPT_AT_ONCE = 500  # expired enrolments; a delete without bound would hold its locks for long
@@ -397,6 +398,17 @@ class AuthenticatorStore:
 
     def _open(self, sealed: bytes, table: str, id: str, user_id: str) -> bytes:
         return self._cipher.open(sealed, bound_to=_place(table, id, user_id))
+
+
+def sealed_values() -> tuple[Shelf, ...]:
+    """Return every kind of value that lies sealed: secrets that are enrolled, and those to be."""
+    return (
+        shelf(
+            authenticators.c.sealed_secret,
+            lambda row: _place("authenticators", row.id, row.user_id),
+        ),
+        shelf(enrolments.c.sealed_secret, lambda row: _place("enrolments", row.id, row.user_id)),
+    )
 
 
 def _place(table: str, id: str, user_id: str) -> tuple[str, ...]:

@@ -12,6 +12,7 @@ from services.webauthn.domain.policy import Use
 from services.webauthn.flows import Judgement, Offer, WebAuthnFlows
 from services.webauthn.store import Authenticator as Kept
 from services.webauthn.store import Place
+from shared.auth import admitted
 from shared.errors import Malformed
 from shared.factor import (
     Attempt,
@@ -32,7 +33,7 @@ from shared.http import describe_body, json_answer, json_body
 
 KIND = "webauthn"
 
-router = APIRouter()
+router = APIRouter(dependencies=[Depends(admitted)])
 
 
 async def get_flows(request: Request) -> WebAuthnFlows:
@@ -90,7 +91,7 @@ async def verify(
     judgement = await flows.verify(
         user_id, attempt.authenticators, attempt.session_id, use, credential
     )
-    return json_answer(_verification(judgement, passwordless=False))
+    return json_answer(_verification(judgement))
 
 
 @router.post("/v1/verifications", response_model=Verification, openapi_extra=describe_body(Attempt))
@@ -101,7 +102,7 @@ async def verify_anybody(
     if attempt.authenticators is not None or attempt.purpose is not Purpose.LOGIN:
         raise _misplaced()
     judgement = await flows.verify_anybody(attempt.session_id, _credential(attempt.proof))
-    return json_answer(_verification(judgement, passwordless=True))
+    return json_answer(_verification(judgement))
 
 
 @router.post(
@@ -262,7 +263,7 @@ def _asked(offer: Offer) -> ChallengeOffer:
     )
 
 
-def _verification(judgement: Judgement, *, passwordless: bool) -> Verification:
+def _verification(judgement: Judgement) -> Verification:
     credential, assertion = judgement.credential, judgement.assertion
     if credential is None or assertion is None:
         return Verification(accepted=False, facts=_told(judgement))
@@ -272,11 +273,7 @@ def _verification(judgement: Judgement, *, passwordless: bool) -> Verification:
         user_id=credential.user_id,
         authenticator_id=credential.id,
         amr=amr(credential, assertion),
-        facts={
-            "user_verified": assertion.user_verified,
-            "passwordless": passwordless,
-            "clone_suspected": assertion.clone_suspected,
-        },
+        facts={"user_verified": assertion.user_verified},
         changed={"backed_up": assertion.backed_up} if is_moved else {},
     )
 
@@ -284,15 +281,9 @@ def _verification(judgement: Judgement, *, passwordless: bool) -> Verification:
 def _told(refusal: Judgement) -> dict[str, JsonValue]:
     """Return what the caller has use for of a refusal; all else the audit trail alone tells.
 
-    That nobody has the credential is for its browser, which had better forget it; that somebody may
-    have copied it, for its owner.
+    That nobody has the credential is for its browser, which had better forget it.
     """
-    if refusal.signal is not None:
-        return {"signal": dict(refusal.signal)}
-    suspect = refusal.suspect
-    if suspect is None:
-        return {}
-    return {"suspected_clone": {"user_id": suspect.user_id, "authenticator_id": suspect.id}}
+    return {} if refusal.signal is None else {"signal": dict(refusal.signal)}
 
 
 def _shown(kept: Kept, rp_id: str) -> Authenticator:
@@ -311,9 +302,10 @@ def _shown(kept: Kept, rp_id: str) -> Authenticator:
             "backed_up": kept.backed_up,
             "transports": list(kept.transports),
             "user_verified": kept.user_verified,
+            "serves_alone": kept.serves_alone,
             "attested": kept.is_attested,
             # What the page tells the browser about this credential (section 5.1.10).
-            "rp_id": rp_id,
+            "rp_id": kept.rp_id or rp_id,
             "user_handle": encode(kept.handle),
             "credential_id": encode(kept.credential_id),
         },

@@ -2,7 +2,7 @@
 
 import secrets
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import datetime
 from hashlib import sha256
 from typing import Any
@@ -53,15 +53,14 @@ class Offer:
 class Judgement:
     """What an assertion proves; `reason` says why it does not.
 
-    `signal` is what a page may tell the browser, so that it offers a dead credential no more;
-    `suspect` is a credential that was refused because it may have been copied.
+    `signal` is what a page may tell the browser, so that it offers a dead credential no more. Of a
+    credential that may have been copied the event tells alone, for an answer may be lost.
     """
 
     reason: Reason | None
     credential: Credential | None = None
     assertion: Assertion | None = None
     signal: Json | None = None
-    suspect: Credential | None = None
 
 
 @dataclass(frozen=True)
@@ -264,8 +263,7 @@ class WebAuthnFlows:
         is_suspect = judged.clone_suspected
         if is_suspect and self._rules.policy.refuse_counter_regression:
             suspected = _suspected(credential, judged, accepted=False)
-            refusal = await self._refuse(attempt, Reason.COUNTER, credential, suspected)
-            return replace(refusal, suspect=credential)
+            return await self._refuse(attempt, Reason.COUNTER, credential, suspected)
         events = [_accepted(credential, judged, attempt.use)]
         if is_suspect:
             events.append(_suspected(credential, judged, accepted=True))

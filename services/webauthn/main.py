@@ -5,7 +5,7 @@ from collections.abc import Iterable
 from datetime import UTC, datetime, time
 from importlib.resources import files
 
-from fastapi import Depends, FastAPI
+from fastapi import FastAPI
 from prometheus_client import Gauge
 
 from services.webauthn import api
@@ -20,7 +20,7 @@ from shared.bus.reach import reachable
 from shared.clock import Clock, utc_now
 from shared.database import Database
 from shared.errors import ConfigurationError, Unavailable
-from shared.http import Check, closing, create_service
+from shared.http import Check, closing, create_service, include
 from shared.settings import load
 
 FIDO_ROOT = files("services.webauthn") / "roots" / "globalsign-r3.pem"
@@ -74,8 +74,8 @@ def create_app(settings: Settings | None = None, clock: Clock = utc_now) -> Fast
             metadata=metadata,
         ),
     )
-    guard = Depends(require_caller(settings.caller_keys, audience="webauthn", clock=clock))
-    app.include_router(api.router, dependencies=[guard])
+    app.state.guard = require_caller(settings.caller_keys, audience="webauthn", clock=clock)
+    include(app, api.router)
     return app
 
 

@@ -66,6 +66,7 @@ credentials = Table(
     Column("id", Text, primary_key=True),
     Column("user_id", Text, nullable=False),
     Column("credential_id", LargeBinary, nullable=False),
+    Column("rp_id", Text),  # whom it was made for; null if it was not kept then
     Column("public_key", LargeBinary, nullable=False),  # COSE
     Column("algorithm", Integer, nullable=False),
     Column("sign_count", BigInteger, nullable=False),
@@ -75,6 +76,7 @@ credentials = Table(
     Column("transports", Text, nullable=False),  # JSON
     Column("discoverable", SmallInteger),  # as the browser said; null if it did not
     Column("user_verified", SmallInteger, nullable=False),  # at registration
+    Column("serves_alone", SmallInteger, nullable=False, server_default="0"),  # asked for so
     Column("backup_eligible", SmallInteger, nullable=False),
     Column("backed_up", SmallInteger, nullable=False),
     Column("attestation", Text, nullable=False),  # the format
@@ -120,12 +122,14 @@ outbox_tables(metadata)
 SHOWN = (
     credentials.c.id,
     credentials.c.credential_id,
+    credentials.c.rp_id,
     credentials.c.aaguid,
     credentials.c.provider,
     credentials.c.name,
     credentials.c.transports,
     credentials.c.discoverable,
     credentials.c.user_verified,
+    credentials.c.serves_alone,
     credentials.c.backup_eligible,
     credentials.c.backed_up,
     credentials.c.attested,
@@ -224,7 +228,7 @@ JUDGED = Statement(
         credentials.c.public_key,
         credentials.c.sign_count,
         credentials.c.aaguid,
-        credentials.c.user_verified,
+        credentials.c.serves_alone,
         credentials.c.backup_eligible,
         credentials.c.backed_up,
         credentials.c.attested,
@@ -367,17 +371,19 @@ ASK_ONE = Statement(
 
 @dataclass(frozen=True)
 class Authenticator:
-    """What is enrolled, as its owner may see it."""
+    """What is enrolled, as its owner may see it. `rp_id` is None where it was not kept."""
 
     id: str
     handle: bytes = field(repr=False)
     credential_id: bytes = field(repr=False)
+    rp_id: str | None
     aaguid: str
     provider: str | None
     name: str
     transports: tuple[str, ...]
     discoverable: bool | None
     user_verified: bool
+    serves_alone: bool
     backup_eligible: bool
     backed_up: bool
     is_attested: bool
@@ -493,6 +499,7 @@ class CredentialStore:
             id=place.id,
             user_id=place.user_id,
             credential_id=registration.credential_id,
+            rp_id=registration.rp_id,
             public_key=registration.public_key,
             algorithm=registration.algorithm,
             sign_count=registration.sign_count,
@@ -502,6 +509,7 @@ class CredentialStore:
             transports=json.dumps(registration.transports),
             discoverable=None if discoverable is None else int(discoverable),
             user_verified=int(registration.user_verified),
+            serves_alone=int(registration.serves_alone),
             backup_eligible=int(registration.backup_eligible),
             backed_up=int(registration.backed_up),
             attestation=registration.format,
@@ -643,7 +651,7 @@ def _credential(row: Row) -> Credential:
         public_key=row.public_key,
         sign_count=row.sign_count,
         aaguid=row.aaguid,
-        user_verified=bool(row.user_verified),
+        serves_alone=bool(row.serves_alone),
         backup_eligible=bool(row.backup_eligible),
         backed_up=bool(row.backed_up),
         is_attested=bool(row.attested),
@@ -657,12 +665,14 @@ def _authenticator(row: Row) -> Authenticator:
         id=row.id,
         handle=row.handle,
         credential_id=row.credential_id,
+        rp_id=row.rp_id,
         aaguid=row.aaguid,
         provider=row.provider,
         name=row.name,
         transports=tuple(json.loads(row.transports)),
         discoverable=None if discoverable is None else bool(discoverable),
         user_verified=bool(row.user_verified),
+        serves_alone=bool(row.serves_alone),
         backup_eligible=bool(row.backup_eligible),
         backed_up=bool(row.backed_up),
         is_attested=bool(row.attested),

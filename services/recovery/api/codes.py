@@ -13,6 +13,7 @@ from services.recovery.domain.codes import (
     facts_of,
 )
 from services.recovery.flows.codes import Shown
+from shared.auth import admitted
 from shared.errors import Malformed
 from shared.factor import (
     Attempt,
@@ -28,7 +29,7 @@ from shared.factor import (
 )
 from shared.http import describe_body, json_answer, json_body
 
-router = APIRouter()
+router = APIRouter(dependencies=[Depends(admitted)])
 
 EnrolmentId = Annotated[Id, Path()]
 AuthenticatorId = Annotated[Id, Path()]

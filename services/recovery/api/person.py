@@ -1,10 +1,11 @@
 """Routes that concern a person as a whole, or nobody."""
 
-from fastapi import APIRouter, Response
+from fastapi import APIRouter, Depends, Response
 
 from services.recovery.api.given import Codes, Trust, UserId
+from shared.auth import admitted
 
-router = APIRouter()
+router = APIRouter(dependencies=[Depends(admitted)])
 
 
 @router.get("/v1/ready", status_code=204)

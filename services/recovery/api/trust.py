@@ -9,6 +9,7 @@ from services.recovery.api.given import Trust as Flows
 from services.recovery.api.given import UserId
 from services.recovery.domain.trust import Token
 from services.recovery.flows.trust import Listed
+from shared.auth import admitted
 from shared.http import describe_body, json_answer, json_body
 from shared.trust import (
     Browser,
@@ -24,7 +25,7 @@ from shared.trust import (
     Trusted,
 )
 
-router = APIRouter()
+router = APIRouter(dependencies=[Depends(admitted)])
 
 
 @router.post(
@@ -41,7 +42,6 @@ async def check_browser(
         trusted=outcome.browser_id is not None,
         browser_id=outcome.browser_id,
         tokens=_written(outcome.tokens),
-        theft=outcome.theft,
     )
     return json_answer(checked)
 

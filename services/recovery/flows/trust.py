@@ -3,7 +3,6 @@
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
-from services.recovery.domain.names import browser_name
 from services.recovery.domain.trust import (
     GOOD,
     Browser,
@@ -24,6 +23,7 @@ from services.recovery.events.trust import (
     TrustUsed,
 )
 from services.recovery.store.trust import BrowserStore
+from shared.browser_name import browser_name
 from shared.clock import Clock
 
 
@@ -33,7 +33,6 @@ class Outcome:
 
     tokens: tuple[Token, ...] = field(repr=False)
     browser_id: str | None = None  # if it is trusted
-    theft: bool = False
 
 
 @dataclass(frozen=True)
@@ -190,7 +189,7 @@ class TrustFlows:
             case Standing.REPLAYED:
                 replayed = TrustReplayed(user_id=user_id, browser_id=browser.id)
                 ended = await self._store.end(user_id, [browser.id], replayed, over=ruling.over)
-                return Outcome(ruling.kept, theft=True) if ended else None
+                return Outcome(ruling.kept) if ended else None
         refused = TrustRefused(user_id=user_id, reason=ruling.standing, browser_id=browser.id)
         await self._store.refuse(user_id, ruling.over, refused)
         return Outcome(ruling.kept)

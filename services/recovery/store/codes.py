@@ -31,6 +31,8 @@ from shared.code_form import CodeForm
 from shared.database import Change, Database, Row, Statement, also, step
 from shared.errors import Unavailable
 from shared.event import Event
+from shared.hashing import HashingKeys
+from shared.resealing import Shelf, paged
 from shared.token import keyed_hash
 
 PURPOSE = "recovery.code"  # of the keys that seal codes
@@ -138,6 +140,32 @@ FORGET_COPIES = Statement(
     .values(has_copies=bindparam("has_copies", type_=Boolean))
 )
 
+# Of codes that can still be used, whether there is a copy or not: each needs the key of its hash.
+UNUSED, UNUSED_BEHIND = paged(
+    select(
+        codes.c.set_id,
+        codes.c.place,
+        codes.c.sealed_code.label("sealed"),
+        codes.c.hashed_by,
+        code_sets.c.user_id,
+    )
+    .join(code_sets, code_sets.c.id == codes.c.set_id)
+    .where(codes.c.used_at.is_(None)),
+    [codes.c.set_id, codes.c.place],
+)
+
+RENEW = Statement(
+    update(codes)
+    .where(
+        codes.c.set_id == bindparam("set_id"),
+        codes.c.place == bindparam("place"),
+        codes.c.sealed_code == bindparam("seen"),
+    )
+    .values(
+        sealed_code=bindparam("renewed"), hash=bindparam("hash"), hashed_by=bindparam("hashed_by")
+    )
+)
+
 _dropped = (
     select(codes.c.set_id, codes.c.place)
     .join(code_sets, code_sets.c.id == codes.c.set_id)
@@ -173,9 +201,8 @@ class CodeStore:
     def __init__(self, db: Database, ring: KeyRing) -> None:
         self._db = db
         self._cipher = Cipher(ring, PURPOSE)
-        keys = {name: keyed_hash(key, HASHING) for name, key in ring.keys.items()}
-        self._primary = keys[ring.primary]
-        self._keys = tuple(keys.values())
+        self._primary_id = ring.primary
+        self._keys = HashingKeys.of(ring, HASHING)
 
     async def ping(self) -> None:
         """Raise Unavailable unless the database answers."""
@@ -226,9 +253,10 @@ class CodeStore:
                 ADD_CODE,
                 set_id=new.id,
                 place=place,
-                hash=_hash(self._primary, new.user_id, new.id, code),
+                hash=_hash(self._keys.primary, new.user_id, new.id, code),
                 sealed_code=self._sealed(new, place, code) if new.has_copies else None,
                 used_at=None,
+                hashed_by=self._primary_id,
             )
             for place, code in enumerate(plain)
         ]
@@ -297,10 +325,30 @@ class CodeStore:
         await self._db.apply(also(FORGET_COPIES, set_ids=set_ids, has_copies=False))
 
     def _hashes(self, user_id: str, set_ids: Sequence[str], code: str) -> list[str]:
-        return [_hash(key, user_id, set_id, code) for set_id in set_ids for key in self._keys]
+        return [_hash(key, user_id, set_id, code) for set_id in set_ids for key in self._keys.every]
 
     def _sealed(self, new: CodeSet, place: int, code: str) -> bytes:
         return self._cipher.seal(code.encode(), bound_to=_place(new, place))
+
+
+def sealed_codes(ring: KeyRing) -> Shelf:
+    """Return the copies of unused codes as values that lie sealed.
+
+    Whoever seals a copy by the primary key of `ring` hashes the code by it as well.
+    """
+    key = HashingKeys.of(ring, HASHING).primary
+    return Shelf(
+        name="codes",
+        keys=("set_id", "place"),
+        first=UNUSED,
+        following=UNUSED_BEHIND,
+        exchange=RENEW,
+        place=lambda row: _place_of(row.set_id, row.place, row.user_id),
+        remade=lambda row, plain: {
+            "hash": _hash(key, row.user_id, row.set_id, plain.decode()),
+            "hashed_by": ring.primary,
+        },
+    )
 
 
 def _hash(key: bytes, user_id: str, set_id: str, code: str) -> str:
@@ -310,7 +358,11 @@ def _hash(key: bytes, user_id: str, set_id: str, code: str) -> str:
 
 def _place(kept: CodeSet, place: int) -> tuple[str, ...]:
     """Name where a code lies: moved to another row, it does not open."""
-    return "recovery", "codes", "sealed_code", kept.id, str(place), kept.user_id
+    return _place_of(kept.id, place, kept.user_id)
+
+
+def _place_of(set_id: str, place: int, user_id: str) -> tuple[str, ...]:
+    return "recovery", "codes", "sealed_code", set_id, str(place), user_id
 
 
 def _code_set(row: Row) -> CodeSet:

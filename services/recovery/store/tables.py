@@ -50,6 +50,7 @@ codes = Table(
     Column("hash", Text, nullable=False),
     Column("sealed_code", LargeBinary),
     Column("used_at", BigInteger),
+    Column("hashed_by", Text),  # the id of the key; null of what was hashed before it was noted
     UniqueConstraint("set_id", "hash", name="codes_set_hash"),
 )
 

@@ -11,6 +11,7 @@ from shared.cipher import Cipher, KeyRing
 from shared.clock import from_micros, to_micros
 from shared.database import Change, Database, Row, Statement, Step, also, step
 from shared.event import Event
+from shared.resealing import Shelf, shelf
 
 PURPOSE = "recovery.browser"  # of the key that seals the secrets that come next
 SWEPT_AT_ONCE = 500  # expired browsers; a delete without bound would hold its locks for long
@@ -223,6 +224,11 @@ class BrowserStore:
 
     def _sealed(self, secret: str, id: str, user_id: str) -> bytes:
         return self._cipher.seal(secret.encode(), bound_to=_place(id, user_id))
+
+
+def sealed_tokens() -> Shelf:
+    """Return the secrets that come next, as values that lie sealed."""
+    return shelf(browsers.c.sealed_next, lambda row: _place(row.id, row.user_id))
 
 
 def _endings(user_id: str, over: Sequence[str]) -> list[Step]:

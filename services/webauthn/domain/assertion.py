@@ -72,7 +72,7 @@ class Credential:
     public_key: bytes = field(repr=False)
     sign_count: int
     aaguid: str
-    user_verified: bool
+    serves_alone: bool  # as it was registered
     backup_eligible: bool
     backed_up: bool
     is_attested: bool
@@ -163,7 +163,7 @@ def _judge(
     unchanged = data.is_backup_eligible() == credential.backup_eligible
     require(unchanged, Reason.BACKUP_ELIGIBILITY)
     alone = challenge.use is Use.LOGIN
-    require(credential.user_verified or not alone, Reason.NOT_ALONE)
+    require(credential.serves_alone or not alone, Reason.NOT_ALONE)
     if rules.policy.at_use:
         is_asked = rules.policy.conveyance is not Conveyance.NONE
         require(credential.is_attested or not is_asked, Reason.UNTRUSTED)

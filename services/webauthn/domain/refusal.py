@@ -38,7 +38,7 @@ class Reason(StrEnum):
     UNKNOWN_CREDENTIAL = "unknown_credential"
     NOT_ALLOWED = "not_allowed"  # the credential is not among those that were asked for
     USER_HANDLE = "user_handle"
-    NOT_ALONE = "not_alone"  # registered without user verification: a second factor only
+    NOT_ALONE = "not_alone"  # not registered as a passkey: a second factor only
     SIGNATURE = "signature"
     COUNTER = "counter"
 

@@ -40,12 +40,14 @@ class Registration:
     """A credential that was accepted. Times and whose it is are the flow's to know."""
 
     credential_id: bytes
+    rp_id: str
     public_key: bytes
     algorithm: int
     sign_count: int
     aaguid: str
     provider: str | None
     transports: tuple[str, ...]
+    passwordless: bool  # asked for as such
     discoverable: bool | None
     user_verified: bool
     backup_eligible: bool
@@ -55,9 +57,24 @@ class Registration:
     key_identifier: str | None = None  # by which a make is known that has no AAGUID
 
     @property
+    def serves_alone(self) -> bool:
+        """Tell whether its owner may log in with it and nothing else.
+
+        It was asked for, so that the authenticator had to keep it and to verify its user, and that
+        it has verified them is signed. What the browser says of `credProps` is not, and is no part
+        of it.
+        """
+        return self.passwordless and self.user_verified
+
+    @property
     def is_passkey(self) -> bool:
-        """Tell whether people would call it a passkey rather than a security key."""
-        return self.backup_eligible or self.discoverable is True
+        """Tell whether people would call it a passkey rather than a security key: for its name.
+
+        Where the browser does not say whether it can be found without a name, it can if that was
+        asked for.
+        """
+        can_be_found = self.passwordless if self.discoverable is None else self.discoverable
+        return self.backup_eligible or can_be_found
 
 
 def creation_options(
@@ -129,12 +146,14 @@ def _judge(
     check_make(aaguid, key_identifier, data.is_backup_eligible(), rules)
     return Registration(
         credential_id=raw_id,
+        rp_id=rules.party.id,
         public_key=cbor.encode(made.public_key),
         algorithm=algorithm,
         sign_count=data.counter,
         aaguid=aaguid,
         provider=naming.clean(provider) or None,
         transports=_transports(response.get("transports")),
+        passwordless=enrolment.passwordless,
         discoverable=_discoverable(credential.get("clientExtensionResults")),
         user_verified=data.is_user_verified(),
         backup_eligible=data.is_backup_eligible(),
@@ -193,7 +212,10 @@ def _transports(value: object) -> tuple[str, ...]:
 
 
 def _discoverable(results: object) -> bool | None:
-    """Return what the browser says of `credProps.rk`. It may be wrong, and nothing rests on it."""
+    """Return what the browser says of `credProps.rk`; None if it says nothing.
+
+    No authenticator signs it (section 10.1.3): it may be wrong, and lets nobody in.
+    """
     properties = results.get("credProps") if isinstance(results, Mapping) else None
     value = properties.get("rk") if isinstance(properties, Mapping) else None
     return value if isinstance(value, bool) else None

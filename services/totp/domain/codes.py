@@ -2,7 +2,6 @@
 
 import hashlib
 import hmac
-import re
 import secrets
 from base64 import b32encode
 from dataclasses import dataclass
@@ -11,14 +10,11 @@ from enum import StrEnum
 from urllib.parse import quote, urlencode
 
 import pyotp
-import qrcode
 
 from shared.code_form import Alphabet, CodeForm
 
 SECRET_BYTES = 20  # 160 bits (RFC 4226 section 4, R6)
 ENROLMENT_LIFETIME = timedelta(minutes=10)
-QR_MASK = 3  # any is valid (ISO/IEC 18004); looking for the prettiest takes five times as long
-QR_MARGIN = 4  # modules of white around it, as the standard asks
 
 
 class Algorithm(StrEnum):
@@ -122,25 +118,3 @@ def otpauth_url(secret: bytes, *, account_name: str, issuer: str, policy: Policy
         parameters["period"] = policy.period
     label = f"{quote(issuer, safe='')}:{quote(account_name, safe='')}"
     return f"otpauth://totp/{label}?{urlencode(parameters, quote_via=quote)}"
-
-
-def qr_svg(text: str) -> str:
-    """Return a QR code of `text` as SVG markup, black on white, one path."""
-    # The lowest error correction: a screen has no scratches, and fewer modules scan better.
-    code = qrcode.QRCode(
-        error_correction=qrcode.ERROR_CORRECT_L, border=QR_MARGIN, mask_pattern=QR_MASK
-    )
-    code.add_data(text, optimize=0)
-    code.make(fit=True)
-    rows: list[list[bool]] = code.get_matrix()
-    size = len(rows)
-    path = "".join(
-        f"M{run.start()} {y}h{run.end() - run.start()}v1H{run.start()}z"
-        for y, row in enumerate(rows)
-        for run in re.finditer("1+", "".join("1" if dark else "0" for dark in row))
-    )
-    return (
-        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {size} {size}" '
-        f'shape-rendering="crispEdges"><path fill="#fff" d="M0 0h{size}v{size}H0z"/>'
-        f'<path d="{path}"/></svg>'
-    )

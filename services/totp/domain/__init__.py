@@ -1,0 +1,1 @@
+"""The rules of TOTP, and the picture by which a secret gets into an app."""
