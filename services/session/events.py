@@ -28,6 +28,13 @@ class SignupLimited(Event):
 
 
 @dataclass(frozen=True, kw_only=True)
+class UsernameRefused(Event):
+    """A sign-up was refused, for somebody has that username: whoever asked knows that now."""
+
+    type: ClassVar[str] = "mfa.session.username_refused"
+
+
+@dataclass(frozen=True, kw_only=True)
 class EmailVerified(Event):
     """The code that was mailed came back."""
 
@@ -53,17 +60,108 @@ class EmailVerificationFailed(Event):
 
 
 @dataclass(frozen=True, kw_only=True)
+class EmailVerificationResent(Event):
+    """Another mail was sent to verify an address by."""
+
+    type: ClassVar[str] = "mfa.session.email_verification_resent"
+
+
+@dataclass(frozen=True, kw_only=True)
+class EmailLimited(Event):
+    """A change of addresses, or a mail to verify one, was refused: too many of them."""
+
+    type: ClassVar[str] = "mfa.session.email_limited"
+
+
+@dataclass(frozen=True, kw_only=True)
+class SignupAddressChanged(Event):
+    """Who signs up gave another address before any was verified."""
+
+    type: ClassVar[str] = "mfa.session.signup_address_changed"
+
+
+@dataclass(frozen=True, kw_only=True)
+class EmailClaimed(Event):
+    """A person said that another address is theirs, and was mailed there. It holds nothing yet."""
+
+    type: ClassVar[str] = "mfa.session.email_claimed"
+
+
+@dataclass(frozen=True, kw_only=True)
+class EmailAdded(Event):
+    """An address that was verified is one of the person's from now on.
+
+    `replaced`: it took the place of all that they had.
+    """
+
+    type: ClassVar[str] = "mfa.session.email_added"
+    replaced: bool
+
+
+@dataclass(frozen=True, kw_only=True)
+class EmailRemoved(Event):
+    """An address is the person's no more. `verified` says whether it had been more than claimed."""
+
+    type: ClassVar[str] = "mfa.session.email_removed"
+    verified: bool
+
+
+@dataclass(frozen=True, kw_only=True)
+class EmailRefused(Event):
+    """An address is not the person's, for somebody else has it: whoever asked knows that now."""
+
+    type: ClassVar[str] = "mfa.session.email_refused"
+
+
+@dataclass(frozen=True, kw_only=True)
+class PrimaryEmailChanged(Event):
+    """Another of the person's addresses is the primary one."""
+
+    type: ClassVar[str] = "mfa.session.primary_email_changed"
+
+
+@dataclass(frozen=True, kw_only=True)
+class AccountDisplaced(Event):
+    """An account that nobody had got into was deleted: its address is known to be another's."""
+
+    type: ClassVar[str] = "mfa.session.account_displaced"
+
+
+@dataclass(frozen=True, kw_only=True)
 class LoginStarted(Event):
-    """A proof of a login was right, and a stage is still to be passed."""
+    """A proof of a login was right, and a stage is still to be passed, in the session named."""
 
     type: ClassVar[str] = "mfa.session.login_started"
     method: str
     stage: str
+    session: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class LoginCodeRequested(Event):
+    """Somebody asked for a code to log in by. Without a user: there is no such account."""
+
+    type: ClassVar[str] = "mfa.session.login_code_requested"
+
+
+@dataclass(frozen=True, kw_only=True)
+class LoginCodeResent(Event):
+    """Another login code was mailed, in place of one that was awaited."""
+
+    type: ClassVar[str] = "mfa.session.login_code_resent"
+
+
+@dataclass(frozen=True, kw_only=True)
+class LoginCodeFailed(Event):
+    """A login code was wrong, or too old. `ended`: the login has ended with that."""
+
+    type: ClassVar[str] = "mfa.session.login_code_failed"
+    ended: bool
 
 
 @dataclass(frozen=True, kw_only=True)
 class LoginFailed(Event):
-    """A password was wrong. Without a user: there is no such account."""
+    """A password or a passkey was wrong. Without a user: there is no such account."""
 
     type: ClassVar[str] = "mfa.session.login_failed"
     method: str
@@ -71,7 +169,10 @@ class LoginFailed(Event):
 
 @dataclass(frozen=True, kw_only=True)
 class LoginLimited(Event):
-    """A login was not judged: too many failures for the account, or from the origin."""
+    """A login was not judged: too many failures for the account, or from the origin.
+
+    Or it was right, and could not wait for the mail that it needs: there have been too many.
+    """
 
     type: ClassVar[str] = "mfa.session.login_limited"
     method: str
@@ -79,14 +180,16 @@ class LoginLimited(Event):
 
 @dataclass(frozen=True, kw_only=True)
 class LoggedIn(Event):
-    """A login was completed. `amr` as in RFC 8176, `aal` the assurance level.
+    """A login was completed, and with it the session begins that is named by its hash.
 
-    A trusted browser that stood in for the second factor is named, and is no proof.
+    `amr` as in RFC 8176, `aal` the assurance level. A trusted browser that stood in for the second
+    factor is named, and is no proof.
     """
 
     type: ClassVar[str] = "mfa.session.logged_in"
     amr: list[str]
     aal: int
+    session: str
     trusted_browser: str | None = None
 
 
@@ -95,6 +198,14 @@ class LoggedOut(Event):
     """A session, or a login under way, was ended by whoever held it."""
 
     type: ClassVar[str] = "mfa.session.logged_out"
+
+
+@dataclass(frozen=True, kw_only=True)
+class RefreshTokenReused(Event):
+    """A refresh token was used that others had followed upon, which ended its session."""
+
+    type: ClassVar[str] = "mfa.session.refresh_token_reused"
+    session: str
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -139,6 +250,16 @@ class ReauthenticationLimited(Event):
 
 
 @dataclass(frozen=True, kw_only=True)
+class KeyOptionsLimited(Event):
+    """Options for a new key were not made: this account has asked for too many.
+
+    A login by a passkey for which that is so is a login that was not judged.
+    """
+
+    type: ClassVar[str] = "mfa.session.key_options_limited"
+
+
+@dataclass(frozen=True, kw_only=True)
 class PasswordChanged(Event):
     """A person changed their password, which ended their other sessions and logins under way."""
 
@@ -164,6 +285,46 @@ class PasswordChangeLimited(Event):
     """A change of password was not judged: too many of them, or too many failures."""
 
     type: ClassVar[str] = "mfa.session.password_change_limited"
+
+
+@dataclass(frozen=True, kw_only=True)
+class PasswordResetRequested(Event):
+    """Somebody asked for a new password. Without a user: there is no such account.
+
+    `reset` names what waits for a code since then, by a hash.
+    """
+
+    type: ClassVar[str] = "mfa.session.password_reset_requested"
+    reset: str | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class PasswordResetFailed(Event):
+    """What was mailed to reset a password by was given wrong. `ended`: for the last time.
+
+    `reset` is as when it was requested; whose it is, if anybody's, is said there alone.
+    """
+
+    type: ClassVar[str] = "mfa.session.password_reset_failed"
+    ended: bool
+    reset: str | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class PasswordResetLimited(Event):
+    """A new password was asked for, or given, too often."""
+
+    type: ClassVar[str] = "mfa.session.password_reset_limited"
+
+
+@dataclass(frozen=True, kw_only=True)
+class PasswordWasReset(Event):
+    """Who reads the mails to an address of the account has set its password.
+
+    That ended all sessions, logins under way and trust in browsers.
+    """
+
+    type: ClassVar[str] = "mfa.session.password_reset"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -327,3 +488,21 @@ class UserErased(Event):
     """
 
     type: ClassVar[str] = "mfa.session.user_erased"
+
+
+@dataclass(frozen=True, kw_only=True)
+class SessionResealingStarted(Event):
+    """An operator has mails that wait sealed by `key`, instead of by other keys of the ring."""
+
+    type: ClassVar[str] = "mfa.session.resealing_started"
+    key: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class SessionResealed(Event):
+    """So many values were sealed anew by `key`. So many are `left`, which need another key."""
+
+    type: ClassVar[str] = "mfa.session.resealed"
+    key: str
+    resealed: int
+    left: int

@@ -8,7 +8,7 @@ from pydantic import BaseModel, ConfigDict, Field, JsonValue
 class Answer(BaseModel):
     """What all answers have in common. Members that do not apply are left out, never null."""
 
-    model_config = ConfigDict(extra="forbid", strict=True)
+    model_config = ConfigDict(extra="forbid", strict=True, defer_build=True)
 
 
 class Error(Answer):
@@ -57,11 +57,20 @@ class Done(Answer):
     status: Literal[200]
 
 
+class Unsent(Answer):
+    """No mail was sent: the address is verified, or there have been enough. Of a browser also that
+    the CSRF token is missing or wrong, or that the request comes from a foreign page.
+    """
+
+    status: Literal[403]
+
+
 class Flow(Answer):
     """A way to log in or to prove oneself again; pending if a login waits for it."""
 
     id: Literal[
         "login",
+        "login_by_code",
         "signup",
         "verify_email",
         "mfa_authenticate",
@@ -70,8 +79,12 @@ class Flow(Answer):
         "reauthenticate",
         "mfa_reauthenticate",
         "mfa_login_webauthn",
+        "password_reset_by_code",
     ]
-    is_pending: Literal[True] = Field(default=True, description="Only there if it is pending.")
+    is_pending: bool = Field(
+        default=True,
+        description="Only there if it is pending; of `password_reset_by_code` it is always said.",
+    )
     types: list[str] = Field(default=[], description="Kinds of authenticators, for MFA.")
 
 
@@ -80,16 +93,21 @@ class User(Answer):
 
     id: str
     display: str
-    email: str
+    email: str = Field(default="", description="The primary address; left out if there is none.")
+    username: str = Field(default="", description="Left out if there is none.")
     has_usable_password: bool
 
 
 class Method(Answer):
     """How a step of the login, or a reauthentication, was passed. `at`: seconds since 1970."""
 
-    method: Literal["password", "mfa"]
+    method: Literal["password", "password_reset", "code", "mfa"]
     at: float
-    email: str = Field(default="", description="With `password`, at login.")
+    email: str = Field(
+        default="",
+        description="With `password` and `code`, at login, and `password_reset` by code.",
+    )
+    username: str = Field(default="", description="With `password`, at a login by username.")
     id: str = Field(default="", description="With `mfa`: the authenticator.")
     type: str = Field(default="", description="With `mfa`: its kind.")
     reauthenticated: Literal[True] = Field(default=True, description="Only at reauthentication.")
@@ -175,7 +193,61 @@ class Meta(Answer):
 
     is_authenticated: bool | None
     session_token: str = Field(default="", description="Left out unless it is new.")
+    access_token: str = Field(
+        default="",
+        description="Who is logged in, signed: with HEADLESS_TOKEN_STRATEGY `jwt`, when an app is.",
+    )
+    refresh_token: str = Field(default="", description="The same: what gives others.")
     signal: Signal = SIGNALLED
+
+
+class EmailAddress(Answer):
+    """An address of a person, or one that they have yet to show to be theirs."""
+
+    email: str
+    verified: bool
+    primary: bool
+
+
+class EmailAddresses(Answer):
+    """The addresses of a person, the primary one first."""
+
+    status: Literal[200]
+    data: list[EmailAddress]
+
+
+class Verifiable(Answer):
+    """An address that a key verifies, and whose it is."""
+
+    email: str
+    user: User
+
+
+class Verifying(Answer):
+    """What comes of the verification."""
+
+    is_authenticating: bool = Field(description="Whether a login waits for it in this session.")
+
+
+class EmailShown(Answer):
+    """The key is good."""
+
+    status: Literal[200]
+    data: Verifiable
+    meta: Verifying
+
+
+class Forgetful(Answer):
+    """Whose password it is."""
+
+    user: User
+
+
+class ResetShown(Answer):
+    """The key is good."""
+
+    status: Literal[200]
+    data: Forgetful
 
 
 class LoggedIn(Answer):
@@ -190,7 +262,7 @@ class LoginNeeded(Answer):
     """The session is not authenticated, or has to prove itself again."""
 
     status: Literal[401]
-    data: Anonymous | Doubted
+    data: Doubted | Anonymous
     meta: Meta
 
 
@@ -296,7 +368,13 @@ class Authenticator(Answer):
     name: str = Field(default="", description=KEYS_ALONE)
     is_passwordless: bool = Field(
         default=False,
-        description=f"{KEYS_ALONE} Whether it can log in alone; left out if that is not known.",
+        description=f"{KEYS_ALONE} Whether it is a passkey, as far as its browser has told "
+        "(`credProps.rk`); left out if it has not.",
+    )
+    serves_alone: bool = Field(
+        default=False,
+        description=f"{KEYS_ALONE} Whether it logs in alone: it was asked for as a passkey, and "
+        "has verified its user.",
     )
     provider: str = Field(default="", description=f"{KEYS_ALONE} Its make, if that is known.")
     aaguid: str = Field(default="", description=f"{KEYS_ALONE} The id of its make, if it tells it.")
@@ -431,7 +509,7 @@ class RecoveryCodes(Answer):
 
     status: Literal[200]
     data: CodeSet
-    meta: CodeSheet = Field(default=..., description="Left out if they may not be seen.")
+    meta: CodeSheet = Field(default=LEFT_OUT, description="Left out if they may not be seen.")
 
 
 class Absent(Answer):
@@ -460,3 +538,26 @@ class NotEnrolled(Answer):
 
     status: Literal[404]
     meta: TotpOffer
+
+
+class Tokens(Answer):
+    """New tokens of an app's session."""
+
+    access_token: str
+    refresh_token: str = Field(
+        default="", description="In place of the one that was shown; left out if that stays."
+    )
+
+
+class Refreshed(Answer):
+    """The refresh token was good."""
+
+    status: Literal[200]
+    data: Tokens
+
+
+class RefreshRefused(Answer):
+    """The refresh token is over, unknown, or was used before; `errors` if none could be read."""
+
+    status: Literal[400]
+    errors: list[Error] = Field(default=[], description="Left out if the token could be read.")

@@ -22,6 +22,10 @@ from pydantic import (
 )
 
 from services.session.api.browser import origin_of
+from services.session.api.entrance import Entrance
+from services.session.domain.code_settings import parse_code_format
+from services.session.domain.codes import CodeFormat, CodeRules
+from services.session.domain.colours import DARK_GROUND, LIGHT_GROUND, Colours, check_colour
 from services.session.domain.factors import (
     KINDS,
     RECOVERY_CODES,
@@ -30,21 +34,61 @@ from services.session.domain.factors import (
     WEBAUTHN,
     service_of,
 )
+from services.session.domain.frontend_urls import (
+    CONFIRM_EMAIL,
+    RESET_PASSWORD_FROM_KEY,
+    FrontendUrls,
+    read_frontend_urls,
+)
+from services.session.domain.frontend_urls import PAGES as FRONTEND_PAGES
 from services.session.domain.hosts import is_loopback
+from services.session.domain.identifiers import LoginMethod
+from services.session.domain.languages import ENGLISH, NAMES, Languages
 from services.session.domain.limits import (
     ABSENT,
     ACCOUNT_RATES,
+    CONFIRM_BY_LINK,
     MFA_RATES,
     Limits,
     Rate,
     check_rates,
 )
+from services.session.domain.limits import CONFIRM_EMAIL as CONFIRM_EMAIL_ACTION
+from services.session.domain.login_by_code import ALWAYS, LoginByCode
+from services.session.domain.methods import MethodKind
+from services.session.domain.password_reset import PasswordResets
 from services.session.domain.password_settings import DEFAULT_VALIDATORS, parse_validators
 from services.session.domain.passwords import MIN_LENGTH, PasswordRules
+from services.session.domain.signup_fields import (
+    EMAIL,
+    USERNAME,
+    SignupFields,
+    parse_signup_fields,
+)
+from services.session.domain.stages import LOGIN_LIFETIME
+from services.session.domain.token_keys import (
+    TokenKeys,
+    VerifyingKey,
+    parse_signing_key,
+    parse_verifying_keys,
+)
+from services.session.domain.token_strategy import STRATEGIES, Algorithm, TokenStrategy
+from services.session.domain.tokens import TokenRules
+from services.session.domain.usernames import MAX_USERNAME, Alphabet, UsernameRules, key_of
+from services.session.domain.verification import (
+    MOST_ADDRESSES,
+    AddressRules,
+    Verification,
+    Verified,
+)
 from services.session.flows import PasswordPolicy, Policy, Reauthentication, Tracking
+from services.session.flows.passwords import MEMORY, PASSES, is_strong
 from services.session.gateway.common_passwords import common_passwords
 from services.session.gateway.postbox import smtp_problems
 from services.session.gateway.templates import template_problems
+from services.session.pages.contract import page_template_problems
+from services.session.pages.paths import PATHS, own_path
+from services.session.pages.site import Brand, Offers
 from shared.settings import (
     BrokerUrl,
     CommaList,
@@ -55,12 +99,19 @@ from shared.settings import (
     PrivateKey,
     PublicKeys,
     ServiceSettings,
+    split_commas,
 )
 
-LOGIN_METHODS = frozenset({"email"})
+LOGIN_METHODS = frozenset({LoginMethod.EMAIL.value})
 SIGNUP_FIELDS = ("email*", "password1*")
 SUPPORTED_TYPES = (RECOVERY_CODES, TOTP)
 CLIENTS = frozenset({"app", "browser"})
+
+BOOLS = {"true": True, "1": True, "false": False, "0": False}
+LOGOS = (".svg", ".png", ".webp")
+MOST_LOGO = 40960  # bytes
+TWICE = 2
+MOST_TIMES = 10
 
 NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")  # a token (RFC 9110 section 5.6.2)
 FACTOR = re.compile(r"[a-z][a-z0-9_]{0,31}")
@@ -96,27 +147,42 @@ def _https_url(value: str) -> str:
     return value
 
 
-def _rates_over(defaults: Mapping[str, str]) -> PlainValidator:
-    """Return what reads rates by action, laid over `defaults`."""
+def _with_links(defaults: Mapping[str, str], info: ValidationInfo) -> Mapping[str, str]:
+    """Return the defaults where addresses are verified by link, which does for a while."""
+    by_code = info.data.get("account_email_verification_by_code_enabled", True)
+    if by_code or CONFIRM_EMAIL_ACTION not in defaults:
+        return defaults
+    return {**defaults, CONFIRM_EMAIL_ACTION: CONFIRM_BY_LINK}
 
-    def read(value: object) -> Mapping[str, tuple[Rate, ...]]:
-        if isinstance(value, str):
-            try:
-                value = json.loads(value)
-            except ValueError:
-                raise ValueError("must be a JSON object, or false") from None
-        if value is False:
-            value = dict.fromkeys(defaults)
-        if not isinstance(value, Mapping):
-            raise ValueError("must be a JSON object, or false")  # noqa: TRY004 - pydantic's kind
-        if absent := sorted(value.keys() & ABSENT):
+
+def _rates_over(all_defaults: Mapping[str, str]) -> PlainValidator:
+    """Return what reads rates by action, laid over the defaults."""
+
+    def read(value: object, info: ValidationInfo) -> Mapping[str, tuple[Rate, ...]]:
+        defaults = _with_links(all_defaults, info)
+        given = {} if value == json.dumps(all_defaults) else _given_rates(value, defaults)
+        if absent := sorted(given.keys() & ABSENT):
             raise ValueError(f"has {', '.join(absent)}, for which there is nothing to limit yet")
-        if unknown := sorted(value.keys() - defaults.keys()):
+        if unknown := sorted(given.keys() - defaults.keys()):
             raise ValueError(f"has {', '.join(unknown)}, of {', '.join(defaults)} that there are")
-        texts = {**defaults, **value}
+        texts = {**defaults, **given}
         return {action: check_rates(action, _rate_text(text)) for action, text in texts.items()}
 
     return PlainValidator(read, json_schema_input_type=str)
+
+
+def _given_rates(value: object, defaults: Mapping[str, str]) -> Mapping[str, object]:
+    """Read an object of rates; false is none of any."""
+    if isinstance(value, str):
+        try:
+            value = json.loads(value)
+        except ValueError:
+            raise ValueError("must be a JSON object, or false") from None
+    if value is False:
+        return dict.fromkeys(defaults)
+    if not isinstance(value, Mapping):
+        raise ValueError("must be a JSON object, or false")  # noqa: TRY004 - pydantic's kind
+    return value
 
 
 def _rate_text(value: object) -> str:
@@ -129,6 +195,73 @@ def _rate_text(value: object) -> str:
 
 def _validators(value: object) -> PasswordRules:
     return value if isinstance(value, PasswordRules) else parse_validators(value)
+
+
+def _strategy(value: object) -> object:
+    return STRATEGIES.get(value, value) if isinstance(value, str) else value
+
+
+def _verifying_keys(value: object) -> tuple[VerifyingKey, ...]:
+    if isinstance(value, str):
+        return parse_verifying_keys(value)
+    if isinstance(value, tuple) and all(isinstance(key, VerifyingKey) for key in value):
+        return value
+    raise ValueError("must be text")
+
+
+def _frontend_urls(value: object, info: ValidationInfo) -> FrontendUrls:
+    """Read addresses of pages by their names."""
+    if isinstance(value, FrontendUrls):
+        return value
+    if isinstance(value, str):
+        try:
+            value = json.loads(value)
+        except ValueError:
+            raise ValueError("must be a JSON object") from None
+    if not isinstance(value, Mapping) or not all(isinstance(url, str) for url in value.values()):
+        raise ValueError("must be a JSON object of URLs")
+    return read_frontend_urls(value, str(info.data.get("public_url", "")))
+
+
+def _links(value: object) -> Mapping[str, str]:
+    """Read addresses by the words that lead to them."""
+    if isinstance(value, str):
+        try:
+            value = json.loads(value)
+        except ValueError:
+            raise ValueError("must be a JSON object") from None
+    if not isinstance(value, Mapping) or not all(isinstance(url, str) for url in value.values()):
+        raise ValueError("must be a JSON object of URLs")
+    if strange := [url for url in value.values() if not (own_path(url) or origin_of(url))]:
+        raise ValueError(f"has {', '.join(strange)}, which is no path and no http or https URL")
+    return MappingProxyType({str(words): str(url) for words, url in value.items()})
+
+
+def _login_methods(value: object) -> frozenset[MethodKind]:
+    """Read true, false, or the methods that are meant."""
+    if isinstance(value, str) and value.strip().lower() in BOOLS:
+        value = BOOLS[value.strip().lower()]
+    if isinstance(value, bool):
+        return ALWAYS if value else frozenset()
+    names = split_commas(value)
+    if not isinstance(names, list | tuple | set | frozenset):
+        raise ValueError("must be true, false, or a list of methods")  # noqa: TRY004
+    known = {kind.value: kind for kind in ALWAYS}
+    if unknown := sorted(str(name) for name in names if name not in known):
+        raise ValueError(f"has {', '.join(unknown)}, of {', '.join(sorted(known))} that there are")
+    return frozenset(known[name] for name in names)
+
+
+def _times(value: object) -> int:
+    """Read how often: true is twice, false never, as allauth has it."""
+    if isinstance(value, str):
+        text = value.strip().lower()
+        value = int(text) if text.isascii() and text.isdigit() else BOOLS.get(text)
+    if isinstance(value, bool):
+        return TWICE if value else 0
+    if not isinstance(value, int) or not 0 <= value <= MOST_TIMES:
+        raise ValueError(f"must be true, false, or a number from 0 to {MOST_TIMES}")
+    return value
 
 
 # A factor is called by its type, with tokens that are good there: never those of another service.
@@ -154,7 +287,28 @@ def _factor_urls(value: object) -> Mapping[str, str]:
 OtherFactors = Annotated[
     Mapping[str, str], PlainValidator(_factor_urls, json_schema_input_type=str)
 ]
+Links = Annotated[Mapping[str, str], PlainValidator(_links, json_schema_input_type=str)]
+NO_LINKS: Any = "{}"
 NO_FACTORS: Any = "{}"  # as an operator writes it
+NO_PAGES: Any = "{}"
+NO_KEYS: Any = ""
+VerifyingKeys = Annotated[
+    tuple[VerifyingKey, ...], PlainValidator(_verifying_keys, json_schema_input_type=str)
+]
+Strategy = Annotated[TokenStrategy, BeforeValidator(_strategy)]
+CodeFormatSetting = Annotated[
+    CodeFormat, PlainValidator(parse_code_format, json_schema_input_type=str)
+]
+DEFAULT_CODE_FORMAT: Any = "{}"
+FrontendUrlsSetting = Annotated[
+    FrontendUrls, PlainValidator(_frontend_urls, json_schema_input_type=str)
+]
+LoginMethods = Annotated[
+    frozenset[MethodKind], PlainValidator(_login_methods, json_schema_input_type=str)
+]
+NO_METHODS: Any = "false"
+Times = Annotated[int, PlainValidator(_times, json_schema_input_type=str)]
+NEVER: Any = "false"
 Validators = Annotated[PasswordRules, PlainValidator(_validators, json_schema_input_type=str)]
 Rates = Mapping[str, tuple[Rate, ...]]
 AccountRates = Annotated[Rates, _rates_over(ACCOUNT_RATES)]
@@ -177,8 +331,9 @@ class Settings(ServiceSettings):
         description="The service's own database: `sqlite:///…` or `postgresql://…`."
     )
     session_sealing_keys: KeyRing = Field(
-        description="Keys that seal mails until they are sent, and hash mailed codes: the primary "
-        'seals, all open. JSON: `{"primary": "<id>", "keys": {"<id>": "<base64 of 32 bytes>"}}`.'
+        description="Keys that seal mails until they are sent, hash mailed codes and sign links "
+        "in mails: the primary is used for what is new, all for what there is. "
+        'JSON: `{"primary": "<id>", "keys": {"<id>": "<base64 of 32 bytes>"}}`.'
     )
     session_caller_key: PrivateKey = Field(
         description="Signs this service's calls to the factors. "
@@ -187,10 +342,12 @@ class Settings(ServiceSettings):
     session_event_key: PrivateKey = Field(
         description="Signs the events of this service on their way to the bus; as the caller key."
     )
-    event_keys: PublicKeys = Field(
-        description="Public keys of the services whose events the worker believes, where people "
-        "have to be told of them. "
-        'JSON: `{"<key id>": {"issuer": "<service>", "key": "<base64>"}}`.'
+    event_keys: PublicKeys | None = Field(
+        default=None,
+        description="Public keys of the services whose events people have to be told of: recovery "
+        "and webauthn. The API has no use for them. "
+        'JSON: `{"<key id>": {"issuer": "<service>", "key": "<base64>"}}`.',
+        json_schema_extra={"needed_by": "worker"},
     )
     broker_url: BrokerUrl = Field(
         description="The message broker: `amqp://…` (RabbitMQ) or `redis://…` (Valkey)."
@@ -217,7 +374,8 @@ class Settings(ServiceSettings):
     )
     audit_url: HttpUrl = Field(
         default="http://127.0.0.1:8003",
-        description="Where the ledger answers: the worker has it forget who is deleted.",
+        description="Where the ledger answers: pages ask it what has happened to a person, and the "
+        "worker has it forget who is deleted.",
     )
     public_url: HttpUrl = Field(
         default="http://localhost:8000",
@@ -244,31 +402,346 @@ class Settings(ServiceSettings):
         "see docs/mail.md.",
     )
     password_hash_queue: int = Field(
-        default=16,
+        default=2,
         ge=0,
         le=1000,
-        description="Passwords that may wait to be checked in one process, beyond one per core. "
-        "Whoever comes after them is answered 503; each takes some 20 ms of a core.",
+        description="Passwords that may wait to be checked in one process, for each core. Whoever "
+        "comes after them is answered 503, for each takes some 20 ms of a core: by default nobody "
+        "waits for longer than twice what their own takes.",
+    )
+    password_hash_memory: int = Field(
+        default=MEMORY,
+        ge=8,
+        le=4194304,
+        description="KiB of memory that hashing a password by argon2id takes. With the passes it "
+        "is at least one of OWASP's: 46 MiB and one pass, 19 MiB and two, 12 MiB and three, 9 MiB "
+        "and four, 7 MiB and five. Only with COUNTERSIGN_DEVELOPMENT it may be less. Hashes of "
+        "other parameters are renewed when their owners log in.",
+    )
+    password_hash_passes: int = Field(
+        default=PASSES,
+        ge=1,
+        le=100,
+        description="How often hashing a password goes through that memory.",
     )
 
     account_login_methods: CommaSet = Field(
         default=LOGIN_METHODS,
-        description="By what people log in: `email`.",
+        description="By what people log in: `email`, `username`, or both.",
         json_schema_extra={"allauth": "username"},
     )
     account_signup_fields: CommaList = Field(
         default=SIGNUP_FIELDS,
-        description="What people sign up with: `email*,password1*`.",
+        description="What people sign up with, in the order in which faults are told: `email`, "
+        "`username` and `password1`; with `*` nobody signs up without. `password1*` has to be "
+        "there. `password2*` means nothing, as with allauth's headless API. Where people have "
+        "usernames, who gives none gets one that is made up.",
         json_schema_extra={"allauth": "username*, email, password1*, password2*"},
     )
-    account_email_verification: Literal["mandatory"] = Field(
-        default="mandatory",
-        description="Nobody is logged in before their address is verified.",
+    account_username_min_length: int = Field(
+        default=1,
+        ge=1,
+        le=MAX_USERNAME,
+        description="Characters that a username has at least; at most it has 150.",
+        json_schema_extra={"allauth": "1"},
+    )
+    account_username_blacklist: CommaSet = Field(
+        default=frozenset(),
+        description="Usernames that nobody gets, in whatever case.",
+        json_schema_extra={"allauth": "none"},
+    )
+    account_username_validators: Alphabet = Field(
+        default=Alphabet.UNICODE,
+        description="What usernames are written in: `unicode`, letters and digits of any script, "
+        "or `ascii`; both with `@.+-_`, and neither as an address.",
+        json_schema_extra={"allauth": "the path to a list of Python functions"},
+    )
+    account_preserve_username_casing: bool = Field(
+        default=True,
+        description="Whether usernames are shown as they were typed, or in lower case. They are "
+        "one, however they are written, in any case.",
+        json_schema_extra={"allauth": "True"},
+    )
+    account_email_verification: Verified = Field(
+        default=Verified.MANDATORY,
+        description="Whether an address has to be verified: with `mandatory` nobody is logged in "
+        "before; with `optional` who signs up is logged in at once, and mailed a link; with `none` "
+        "there is no mail. The latter two need verification by link, and tell who signs up with an "
+        "address that is taken.",
         json_schema_extra={"allauth": "optional"},
     )
     account_email_verification_by_code_enabled: bool = Field(
         default=True,
-        description="Addresses are verified by a mailed code.",
+        description="Whether addresses are verified by a mailed code, in the session that asked "
+        "for it. Else by a link, wherever it is opened: it leads to `account_confirm_email` of "
+        "HEADLESS_FRONTEND_URLS. A code needs ACCOUNT_EMAIL_VERIFICATION `mandatory`.",
+        json_schema_extra={"allauth": "False"},
+    )
+    account_email_verification_by_code_max_attempts: int = Field(
+        default=3,
+        ge=1,
+        le=10,
+        description="Wrong codes that end a sign-up, or the proof of another address.",
+        json_schema_extra={"allauth": "3"},
+    )
+    account_email_verification_by_code_timeout: Duration = Field(
+        default=timedelta(minutes=15),
+        gt=timedelta(0),
+        le=LOGIN_LIFETIME,
+        description="How long such a code is good. At most 15 minutes, as a login is.",
+        json_schema_extra={"allauth": "900"},
+    )
+    account_email_verification_by_code_format: CodeFormatSetting | None = Field(
+        default=None,
+        description="What such codes look like. Unset: as ALLAUTH_USER_CODE_FORMAT.",
+        json_schema_extra={"allauth": "ALLAUTH_USER_CODE_FORMAT"},
+    )
+    account_email_verification_supports_resend: Times = Field(
+        default=NEVER,
+        validate_default=True,
+        description="How often such a code may be sent anew; `true` is twice.",
+        json_schema_extra={"allauth": "False"},
+    )
+    account_email_verification_max_resend_count: int | None = Field(
+        default=None,
+        ge=0,
+        le=MOST_TIMES,
+        description="The same, by another name. Unset: ACCOUNT_EMAIL_VERIFICATION_SUPPORTS_RESEND.",
+    )
+    account_email_verification_supports_change: Times = Field(
+        default=NEVER,
+        validate_default=True,
+        description="How often who signs up may give another address before one is verified by "
+        "code; `true` is twice.",
+        json_schema_extra={"allauth": "False"},
+    )
+    account_email_verification_max_change_count: int | None = Field(
+        default=None,
+        ge=0,
+        le=MOST_TIMES,
+        description="The same, by another name. Unset: ACCOUNT_EMAIL_VERIFICATION_SUPPORTS_CHANGE.",
+    )
+    account_email_confirmation_expire_days: int = Field(
+        default=3,
+        ge=1,
+        le=30,
+        description="Days for which a link that verifies an address is good, if nothing ends the "
+        "sessions of the account before.",
+        json_schema_extra={"allauth": "3"},
+    )
+    account_login_on_email_confirmation: bool = Field(
+        default=False,
+        description="Whether who signs up is logged in by opening the link in the session that "
+        "waits for it. With a code they always are.",
+        json_schema_extra={"allauth": "False"},
+    )
+    account_unique_email: bool = Field(
+        default=True,
+        description="One address, one account: it cannot be otherwise.",
+        json_schema_extra={"allauth": "True"},
+    )
+    account_change_email: bool = Field(
+        default=False,
+        description="Whether an address that is added takes the place of all others once it is "
+        "verified, so that people have one.",
+        json_schema_extra={"allauth": "False"},
+    )
+    account_max_email_addresses: Annotated[int | None, BeforeValidator(_none)] = Field(
+        default=None,
+        ge=1,
+        le=MOST_ADDRESSES,
+        description="How many addresses a person has at most. Unset: 100. With "
+        "ACCOUNT_CHANGE_EMAIL it is unset, or 2 as in allauth, and of no account.",
+        json_schema_extra={"allauth": "None"},
+    )
+    allauth_user_code_format: CodeFormatSetting = Field(
+        default=DEFAULT_CODE_FORMAT,
+        validate_default=True,
+        description="What mailed codes look like, as JSON: "
+        '`{"numeric": false, "length": 8, "dashed": true}`. A `length` is from 6 to 16; without '
+        "one codes have 8 letters, or 9 digits.",
+        json_schema_extra={"allauth": "{}"},
+    )
+    headless_only: bool = Field(
+        default=False,
+        description="Whether there are no pages, but only the API for pages of yours; see "
+        "docs/pages.md.",
+        json_schema_extra={"allauth": "False"},
+    )
+    headless_frontend_urls: FrontendUrlsSetting = Field(
+        default=NO_PAGES,
+        validate_default=True,
+        description="Pages of yours that mails lead to, as JSON: `account_confirm_email` and "
+        "`account_reset_password_from_key` with the place of the key, such as "
+        "`https://app.example.com/verify/{key}`; `account_reset_password` and `account_signup`. "
+        "What has no host is on that of PUBLIC_URL. What is not named is a page of ours, if there "
+        "is one, unless HEADLESS_ONLY.",
+        json_schema_extra={"allauth": "{}"},
+    )
+    pages_name: str = Field(
+        default="Countersign",
+        min_length=1,
+        max_length=60,
+        description="What the site is called, on every page.",
+    )
+    pages_logo: Path | None = Field(
+        default=None,
+        description="A file with its logo, `.svg`, `.png` or `.webp`, of 40 KiB at most. Unset: "
+        "ours.",
+    )
+    pages_colour: str = Field(
+        default=Colours().light,
+        description="The colour of buttons and links, such as `#2452c9`: one that people can read "
+        "on white.",
+    )
+    pages_colour_dark: str = Field(
+        default=Colours().dark,
+        description="The same for those who like it dark: one that people can read on `#16191f`.",
+    )
+    pages_links: Links = Field(
+        default=NO_LINKS,
+        validate_default=True,
+        description="Links at the foot of every page, as JSON: "
+        '`{"Privacy": "https://www.example.com/privacy"}`.',
+    )
+    pages_templates_dir: Path | None = Field(
+        default=None,
+        description="A folder of templates that take the place of ours of the same name; see "
+        "docs/pages.md.",
+    )
+    languages: CommaList = Field(
+        default=tuple(NAMES),
+        description="The languages that people are offered, by their tags: `en`, `de`, `fr`, `es`, "
+        "`nl`, `ar`, `ja`.",
+        json_schema_extra={"allauth": "all of Django's"},
+    )
+    language_code: str = Field(
+        default=ENGLISH,
+        description="The language for those who read none of them: one of LANGUAGES.",
+        json_schema_extra={"allauth": "en-us (Django's)"},
+    )
+    login_redirect_url: str = Field(
+        default="/accounts/",
+        description="Where people go on who have logged in by the pages, unless they were on their "
+        "way to another: a path of this site, or an http or https URL.",
+        json_schema_extra={"allauth": "/accounts/profile/ (Django's)"},
+    )
+    account_logout_redirect_url: str = Field(
+        default="/",
+        description="Where people go on who have logged out by the pages, likewise.",
+        json_schema_extra={"allauth": "/"},
+    )
+    account_prevent_enumeration: Literal["strict"] | bool = Field(
+        default=True,
+        description="Whether nobody is told which addresses have an account: not by a sign-up, nor "
+        "by asking for a login code or a new password.",
+        json_schema_extra={"allauth": "True"},
+    )
+    account_email_unknown_accounts: bool = Field(
+        default=True,
+        description="Whether who asks for a login code or a new password for an address that has "
+        "no account is told so, by mail to that address.",
+        json_schema_extra={"allauth": "True"},
+    )
+    account_login_timeout: Duration = Field(
+        default=LOGIN_LIFETIME,
+        gt=timedelta(0),
+        le=LOGIN_LIFETIME,
+        description="How long a login may take from its first proof to its last. At most 15 "
+        "minutes.",
+        json_schema_extra={"allauth": "900"},
+    )
+    account_login_by_code_enabled: bool = Field(
+        default=False,
+        description="Whether people log in by a code that is mailed, in place of a password. It is "
+        "one factor, and no second one beside a password or another code to the same mailbox.",
+        json_schema_extra={"allauth": "False"},
+    )
+    account_login_by_code_required: LoginMethods = Field(
+        default=NO_METHODS,
+        validate_default=True,
+        description="Whether logins take a mailed code besides: `true`, `false`, or those that "
+        "begin by `password`, by `mfa` (a passkey alone), or both. So does a sign-up then, in "
+        "place of the code that verifies the address.",
+        json_schema_extra={"allauth": "False"},
+    )
+    account_login_by_code_trust_enabled: bool = Field(
+        default=False,
+        description="Whether people may trust a browser after a code that is required, as with "
+        "MFA_TRUST_ENABLED after a second factor: later logins in it take none.",
+        json_schema_extra={"allauth": "False"},
+    )
+    account_login_by_code_max_attempts: int = Field(
+        default=3,
+        ge=1,
+        le=10,
+        description="Wrong login codes that end a login.",
+        json_schema_extra={"allauth": "3"},
+    )
+    account_login_by_code_supports_resend: Times = Field(
+        default=NEVER,
+        validate_default=True,
+        description="How often a login code may be sent anew in one login; `true` is twice.",
+        json_schema_extra={"allauth": "False"},
+    )
+    account_login_by_code_max_resend_count: int | None = Field(
+        default=None,
+        ge=0,
+        le=MOST_TIMES,
+        description="The same, by another name. Unset: ACCOUNT_LOGIN_BY_CODE_SUPPORTS_RESEND.",
+    )
+    account_login_by_code_timeout: Duration = Field(
+        default=timedelta(minutes=3),
+        gt=timedelta(0),
+        le=LOGIN_LIFETIME,
+        description="How long a login code is good.",
+        json_schema_extra={"allauth": "180"},
+    )
+    account_login_by_code_format: CodeFormatSetting | None = Field(
+        default=None,
+        description="What login codes look like. Unset: as ALLAUTH_USER_CODE_FORMAT.",
+        json_schema_extra={"allauth": "ALLAUTH_USER_CODE_FORMAT"},
+    )
+    account_password_reset_by_code_enabled: bool = Field(
+        default=False,
+        description="Whether a forgotten password is reset by a mailed code, in the session that "
+        "asked for it. Else by a link, wherever it is opened: it leads to "
+        "`account_reset_password_from_key` of HEADLESS_FRONTEND_URLS, or to our page. With "
+        "HEADLESS_ONLY and neither nobody resets any.",
+        json_schema_extra={"allauth": "False"},
+    )
+    account_password_reset_by_code_max_attempts: int = Field(
+        default=3,
+        ge=1,
+        le=10,
+        description="Wrong codes that end a reset.",
+        json_schema_extra={"allauth": "3"},
+    )
+    account_password_reset_by_code_timeout: Duration = Field(
+        default=timedelta(minutes=3),
+        gt=timedelta(0),
+        le=LOGIN_LIFETIME,
+        description="How long such a code is good, and from when it is first given on as long "
+        "again.",
+        json_schema_extra={"allauth": "180"},
+    )
+    account_password_reset_by_code_format: CodeFormatSetting | None = Field(
+        default=None,
+        description="What such codes look like. Unset: as ALLAUTH_USER_CODE_FORMAT.",
+        json_schema_extra={"allauth": "ALLAUTH_USER_CODE_FORMAT"},
+    )
+    password_reset_timeout: Duration = Field(
+        default=timedelta(days=1),
+        ge=timedelta(minutes=1),
+        le=timedelta(days=3),
+        description="How long a link that resets a password is good, if nothing ends the sessions "
+        "of the account before.",
+        json_schema_extra={"allauth": "259200 (Django's)"},
+    )
+    account_login_on_password_reset: bool = Field(
+        default=False,
+        description="Whether a new password begins a login, through all its stages, where it was "
+        "reset. It is one factor, as a mailed code is.",
         json_schema_extra={"allauth": "False"},
     )
     account_password_min_length: int = Field(
@@ -294,6 +767,11 @@ class Settings(ServiceSettings):
         "All others end in any case.",
         json_schema_extra={"allauth": "False"},
     )
+    account_reauthentication_required: bool = Field(
+        default=False,
+        description="Whether people prove themselves again before their addresses change.",
+        json_schema_extra={"allauth": "False"},
+    )
     account_reauthentication_timeout: Duration = Field(
         default=timedelta(minutes=5),
         gt=timedelta(0),
@@ -317,7 +795,8 @@ class Settings(ServiceSettings):
         "the first rest after them is. Each failure more doubles it, up to a day; after the "
         "hundredth the second factor rests until it is reset. `webauthn_login` is how often "
         "people may try to log in by passkey, and `webauthn_options` how often options are asked "
-        "for, to log in by passkey, as pages do when they are shown, or to make a key; `null` "
+        "for, to log in by passkey, as pages do when they are shown, or to make a key: who has "
+        "proved something of an account is counted by that, in place of where they are. `null` "
         "switches one of these two off.",
         json_schema_extra={"allauth": "webauthn_login; the rest follows login_failed"},
     )
@@ -328,8 +807,16 @@ class Settings(ServiceSettings):
     )
     mfa_reauthentication_required: bool = Field(
         default=True,
-        description="Whether people prove themselves again before their authenticators change.",
+        description="Whether people prove themselves again before their authenticators change. Who "
+        "has a second factor and no password always does, by that factor.",
         json_schema_extra={"allauth": "True"},
+    )
+    mfa_allow_unverified_email: bool = Field(
+        default=False,
+        description="Whether who has an address that is not verified may add a second factor, and "
+        "who has a second factor an address that is yet to be verified by link. Somebody else's "
+        "address could be kept from them so.",
+        json_schema_extra={"allauth": "False"},
     )
     mfa_require_mfa_for_changes: bool = Field(
         default=False,
@@ -373,10 +860,82 @@ class Settings(ServiceSettings):
         "take none. For `browser` clients, by the recovery service.",
         json_schema_extra={"allauth": "False"},
     )
+    headless_serve_specification: bool = Field(
+        default=False,
+        description="Whether `/_allauth/openapi.json` and `/_allauth/openapi.yaml` tell anybody "
+        "how the API is called, for clients to be generated from; see docs/clients.md.",
+        json_schema_extra={"allauth": "False"},
+    )
     headless_clients: CommaSet = Field(
         default=CLIENTS,
         description="The kinds of clients that are served: `app`, `browser`.",
         json_schema_extra={"allauth": "app, browser"},
+    )
+    headless_token_strategy: Strategy = Field(
+        default=TokenStrategy.SESSIONS,
+        description="What apps are given when somebody is logged in: with `sessions` the session "
+        "token, with `jwt` access and refresh tokens besides, which other services can check; see "
+        "docs/tokens.md. Allauth's names of the two classes will do as well.",
+        json_schema_extra={
+            "allauth": "allauth.headless.tokens.strategies.sessions.SessionTokenStrategy"
+        },
+    )
+    headless_jwt_algorithm: Algorithm = Field(
+        default=Algorithm.EDDSA,
+        description="What tokens are signed by: `EdDSA` (Ed25519), `ES256` or `RS256`. Not by "
+        "HS256 or its like: there, whoever can check a token can make one.",
+        json_schema_extra={"allauth": "RS256"},
+    )
+    headless_jwt_private_key: SecretStr | None = Field(
+        default=None,
+        validate_default=True,
+        description="The key that signs tokens, in PEM without a password, of the kind that "
+        "HEADLESS_JWT_ALGORITHM needs. Line breaks may be written `\\n`. Needed with `jwt`.",
+        json_schema_extra={"allauth": ""},
+    )
+    headless_jwt_public_keys: VerifyingKeys = Field(
+        default=NO_KEYS,
+        validate_default=True,
+        description="Public keys that tokens may be checked by as well, in PEM, one after the "
+        "other: those of before, and of hereafter, so that no change of keys ends anything.",
+    )
+    headless_jwt_audience: CommaList = Field(
+        default=(),
+        description="The services that access tokens are for: their claim `aud`. None: there is no "
+        "such claim, and any service that knows PUBLIC_URL may take them.",
+    )
+    headless_jwt_access_token_expires_in: Duration = Field(
+        default=timedelta(minutes=5),
+        ge=timedelta(seconds=10),
+        le=timedelta(hours=1),
+        description="How long an access token is good. Until then other services believe it, even "
+        "if the session is over.",
+        json_schema_extra={"allauth": "300"},
+    )
+    headless_jwt_refresh_token_expires_in: Duration = Field(
+        default=timedelta(days=1),
+        ge=timedelta(minutes=1),
+        le=timedelta(days=365),
+        description="How long a refresh token is good, unless its session ends before.",
+        json_schema_extra={"allauth": "86400"},
+    )
+    headless_jwt_authorization_header_scheme: Name = Field(
+        default="Bearer",
+        description="How the header Authorization begins where an access token is sent to this "
+        "service in place of a session token.",
+        json_schema_extra={"allauth": "Bearer"},
+    )
+    headless_jwt_stateful_validation_enabled: bool = Field(
+        default=False,
+        description="What is said here to an access token whose session is over. With `false` that "
+        "it is (410), with `true` nothing: whoever shows it is nobody (401). In neither case does "
+        "it open anything.",
+        json_schema_extra={"allauth": "False"},
+    )
+    headless_jwt_rotate_refresh_token: bool = Field(
+        default=True,
+        description="Whether each use of a refresh token replaces it, so that a copy is noticed.",
+        json_schema_extra={"allauth": "True"},
     )
 
     allowed_hosts: CommaList = Field(
@@ -455,7 +1014,7 @@ class Settings(ServiceSettings):
         le=timedelta(days=365),
         description="How long a session may be unused before it is over; for second factors NIST "
         "wants one hour at most. Use is written down once a minute, so that it may be over a "
-        "minute earlier. Unset: only SESSION_COOKIE_AGE ends it.",
+        "minute earlier; 2 minutes at least. Unset: only SESSION_COOKIE_AGE ends it.",
     )
     usersessions_track_activity: bool = Field(
         default=False,
@@ -490,7 +1049,8 @@ class Settings(ServiceSettings):
     )
     session_cookie_name: Name = Field(
         default="sessionid",
-        description="The cookie of a browser's session.",
+        description="The cookie of a browser's session. A name that begins with `__Host-` ties it "
+        "to this very host; it then has to be secure, have the path `/` and no domain.",
         json_schema_extra={"allauth": "sessionid (Django's)"},
     )
     csrf_cookie_age: Duration = Field(
@@ -565,7 +1125,8 @@ class Settings(ServiceSettings):
     )
     mfa_trust_cookie_name: Name = Field(
         default="mfa_trusted",
-        description="The cookie by which trusted browsers are known.",
+        description="The cookie by which trusted browsers are known; `__Host-` as with the session "
+        "cookie.",
         json_schema_extra={"allauth": "mfa_trusted"},
     )
 
@@ -592,6 +1153,17 @@ class Settings(ServiceSettings):
             raise ValueError("; ".join(problems))
         return value
 
+    @field_validator("password_hash_passes")
+    @classmethod
+    def _hard_to_guess(cls, value: int, info: ValidationInfo) -> int:
+        memory = info.data.get("password_hash_memory", MEMORY)
+        if not info.data.get("countersign_development", True) and not is_strong(memory, value):
+            raise ValueError(
+                f"is too weak with {memory} KiB of memory: passwords that are stolen would be "
+                "guessed; such hashes are for COUNTERSIGN_DEVELOPMENT"
+            )
+        return value
+
     @field_validator("default_from_email")
     @classmethod
     def _an_address(cls, value: str) -> str:
@@ -605,6 +1177,56 @@ class Settings(ServiceSettings):
     def _makes_letters(cls, value: Path | None) -> Path | None:
         if value is not None and (problems := list(template_problems(value))):
             raise ValueError("; ".join(problems))
+        return value
+
+    @field_validator("pages_logo")
+    @classmethod
+    def _is_a_logo(cls, value: Path | None) -> Path | None:
+        if value is None:
+            return value
+        if value.suffix.lower() not in LOGOS or not value.is_file():
+            raise ValueError(f"is no file of {', '.join(LOGOS)}")
+        if value.stat().st_size > MOST_LOGO:
+            raise ValueError(f"has more than {MOST_LOGO // 1024} KiB, and pages are to be light")
+        return value
+
+    @field_validator("pages_colour")
+    @classmethod
+    def _on_light(cls, value: str) -> str:
+        return check_colour(value, LIGHT_GROUND)
+
+    @field_validator("pages_colour_dark")
+    @classmethod
+    def _on_dark(cls, value: str) -> str:
+        return check_colour(value, DARK_GROUND)
+
+    @field_validator("pages_templates_dir")
+    @classmethod
+    def _makes_pages(cls, value: Path | None) -> Path | None:
+        if value is not None and (problems := list(page_template_problems(value))):
+            raise ValueError("; ".join(problems))
+        return value
+
+    @field_validator("languages")
+    @classmethod
+    def _are_spoken(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        if not value or any(tag not in NAMES for tag in value):
+            raise ValueError(f"must be some of {', '.join(NAMES)}")
+        return value
+
+    @field_validator("language_code")
+    @classmethod
+    def _is_offered(cls, value: str, info: ValidationInfo) -> str:
+        offered = info.data.get("languages", NAMES)
+        if value not in offered:
+            raise ValueError(f"is not in LANGUAGES, which has {', '.join(offered)}")
+        return value
+
+    @field_validator("login_redirect_url", "account_logout_redirect_url")
+    @classmethod
+    def _leads_on(cls, value: str) -> str:
+        if own_path(value) is None and origin_of(value) is None:
+            raise ValueError("must be a path of this site, or an http or https URL")
         return value
 
     @field_validator("allowed_hosts")
@@ -653,23 +1275,78 @@ class Settings(ServiceSettings):
 
     @field_validator("account_login_methods")
     @classmethod
-    def _email_only(cls, value: frozenset[str]) -> frozenset[str]:
-        if value != LOGIN_METHODS:
-            raise ValueError("only `email` is supported")
+    def _known_methods(cls, value: frozenset[str]) -> frozenset[str]:
+        known = {method.value for method in LoginMethod}
+        if "phone" in value:
+            raise ValueError("has phone, and there are no telephone numbers yet")
+        if not value or value - known:
+            raise ValueError("must name one or both of email, username")
         return value
 
     @field_validator("account_signup_fields")
     @classmethod
-    def _email_and_password(cls, value: tuple[str, ...]) -> tuple[str, ...]:
-        if sorted(value) != sorted(SIGNUP_FIELDS):
-            raise ValueError("only `email*,password1*` is supported")
+    def _lets_people_back_in(cls, value: tuple[str, ...], info: ValidationInfo) -> tuple[str, ...]:
+        fields = parse_signup_fields(value)
+        methods = info.data.get("account_login_methods", LOGIN_METHODS)
+        if not any(fields.requires(method) for method in methods):
+            raise ValueError(
+                f"needs one of {', '.join(f'`{method}*`' for method in sorted(methods))}, by which "
+                "people log in (ACCOUNT_LOGIN_METHODS)"
+            )
+        return value
+
+    @field_validator("account_email_verification")
+    @classmethod
+    def _has_something_to_verify(cls, value: Verified, info: ValidationInfo) -> Verified:
+        listed = info.data.get("account_signup_fields", SIGNUP_FIELDS)
+        if value is Verified.MANDATORY and not parse_signup_fields(listed).requires(EMAIL):
+            raise ValueError("can be mandatory with `email*` in ACCOUNT_SIGNUP_FIELDS alone")
+        return value
+
+    @field_validator("account_login_by_code_required")
+    @classmethod
+    def _has_somewhere_to_go(
+        cls, value: frozenset[MethodKind], info: ValidationInfo
+    ) -> frozenset[MethodKind]:
+        listed = info.data.get("account_signup_fields", SIGNUP_FIELDS)
+        if value and not parse_signup_fields(listed).requires(EMAIL):
+            raise ValueError(
+                "needs `email*` in ACCOUNT_SIGNUP_FIELDS: who has no address gets no codes"
+            )
         return value
 
     @field_validator("account_email_verification_by_code_enabled")
     @classmethod
-    def _by_code_only(cls, value: bool) -> bool:
+    def _waits_for_the_code(cls, value: bool, info: ValidationInfo) -> bool:
+        if value and info.data.get("account_email_verification") is not Verified.MANDATORY:
+            raise ValueError(
+                "needs ACCOUNT_EMAIL_VERIFICATION mandatory: nobody waits for a code otherwise"
+            )
+        return value
+
+    @field_validator("headless_frontend_urls")
+    @classmethod
+    def _links_lead_somewhere(cls, value: FrontendUrls, info: ValidationInfo) -> FrontendUrls:
+        by_code = info.data.get("account_email_verification_by_code_enabled", True)
+        if info.data.get("headless_only") and not by_code and value.page(CONFIRM_EMAIL) is None:
+            raise ValueError(
+                f"needs {CONFIRM_EMAIL}, for ACCOUNT_EMAIL_VERIFICATION_BY_CODE_ENABLED is false: "
+                "the link that verifies an address has to lead to a page, and HEADLESS_ONLY is true"
+            )
+        return value
+
+    @field_validator("account_unique_email")
+    @classmethod
+    def _one_account(cls, value: bool) -> bool:
         if not value:
-            raise ValueError("only verification by code is supported")
+            raise ValueError("cannot be false: people are found by their addresses")
+        return value
+
+    @field_validator("account_max_email_addresses")
+    @classmethod
+    def _room_for_another(cls, value: int | None, info: ValidationInfo) -> int | None:
+        if info.data.get("account_change_email") and value not in (None, 2):
+            raise ValueError("can be unset or 2 with ACCOUNT_CHANGE_EMAIL")
         return value
 
     @field_validator("mfa_supported_types")
@@ -689,6 +1366,11 @@ class Settings(ServiceSettings):
     @field_validator("mfa_passkey_signup_enabled")
     @classmethod
     def _to_come_back(cls, value: bool, info: ValidationInfo) -> bool:
+        if value and not info.data.get("account_email_verification_by_code_enabled", True):
+            raise ValueError(
+                "needs ACCOUNT_EMAIL_VERIFICATION_BY_CODE_ENABLED: the passkey is made in the "
+                "session that waits for the code"
+            )
         if value and not info.data.get("mfa_passkey_login_enabled", True):
             raise ValueError(
                 "needs MFA_PASSKEY_LOGIN_ENABLED: whoever has a passkey and no password has no "
@@ -702,6 +1384,98 @@ class Settings(ServiceSettings):
         if not value or value - CLIENTS:
             raise ValueError("must name one or both of app, browser")
         return value
+
+    @field_validator("headless_token_strategy")
+    @classmethod
+    def _for_apps(cls, value: TokenStrategy, info: ValidationInfo) -> TokenStrategy:
+        if value is TokenStrategy.JWT and "app" not in info.data.get("headless_clients", CLIENTS):
+            raise ValueError("jwt is for apps, and HEADLESS_CLIENTS has none")
+        return value
+
+    @field_validator("headless_jwt_private_key")
+    @classmethod
+    def _signs(cls, value: SecretStr | None, info: ValidationInfo) -> SecretStr | None:
+        if value is None and info.data.get("headless_token_strategy") is TokenStrategy.JWT:
+            raise ValueError("must be set with HEADLESS_TOKEN_STRATEGY jwt")
+        if value is not None and "headless_jwt_algorithm" in info.data:
+            parse_signing_key(value.get_secret_value(), info.data["headless_jwt_algorithm"])
+        return value
+
+    @property
+    def tokens(self) -> TokenRules | None:
+        """The rules of access and refresh tokens; None if there are to be none."""
+        key = self.headless_jwt_private_key
+        if self.headless_token_strategy is not TokenStrategy.JWT or key is None:
+            return None
+        signing = parse_signing_key(key.get_secret_value(), self.headless_jwt_algorithm)
+        return TokenRules(
+            keys=TokenKeys(signing, self.headless_jwt_public_keys),
+            issuer=self.public_url.rstrip("/"),
+            audience=self.headless_jwt_audience,
+            access_lifetime=self.headless_jwt_access_token_expires_in,
+            refresh_lifetime=self.headless_jwt_refresh_token_expires_in,
+            rotates=self.headless_jwt_rotate_refresh_token,
+            stateful=self.headless_jwt_stateful_validation_enabled,
+        )
+
+    @property
+    def bearer_scheme(self) -> str | None:
+        """How Authorization begins where an access token is shown; None if none is any good."""
+        if self.headless_token_strategy is not TokenStrategy.JWT:
+            return None
+        return self.headless_jwt_authorization_header_scheme
+
+    @property
+    def frontend_urls(self) -> FrontendUrls:
+        """The pages that mails lead to: those that are configured, and ours for all others."""
+        if self.headless_only:
+            return self.headless_frontend_urls
+        ours = {name: PATHS[name] for name in FRONTEND_PAGES if name in PATHS}
+        return self.headless_frontend_urls.over(read_frontend_urls(ours, self.public_url))
+
+    @property
+    def brand(self) -> Brand:
+        """What the pages look like."""
+        return Brand(
+            name=self.pages_name,
+            logo=self.pages_logo,
+            colours=Colours(self.pages_colour, self.pages_colour_dark),
+            links=self.pages_links,
+        )
+
+    @property
+    def spoken(self) -> Languages:
+        """The languages that people are spoken to in."""
+        return Languages(offered=self.languages, default=self.language_code)
+
+    @property
+    def offers(self) -> Offers:
+        """What the pages have to know of what is offered."""
+        policy = self.policy
+        return Offers(
+            types=self.offered_types,
+            passkey_login=self.mfa_passkey_login_enabled,
+            passkey_signup=self.mfa_passkey_signup_enabled,
+            login_by_code=self.account_login_by_code_enabled,
+            trust=self.trusts_browsers,
+            resets_passwords=self.resets_passwords,
+            reset_by_code=self.account_password_reset_by_code_enabled,
+            verification_by_code=policy.verification.by_code,
+            verification_codes=policy.verification.codes,
+            login_codes=policy.login_by_code.codes,
+            max_address_changes=policy.verification.max_changes,
+            one_address=policy.addresses.replaces,
+            password_min_length=policy.passwords.rules.min_length,
+            tracks_activity=self.usersessions_track_activity,
+            entrance=self.entrance,
+        )
+
+    @property
+    def entrance(self) -> Entrance:
+        """What people sign up with, and by which of it they log in."""
+        return Entrance(
+            signup=self.signup_fields, usernames=self.username_rules, methods=self.login_methods
+        )
 
     @property
     def policy(self) -> Policy:
@@ -717,14 +1491,112 @@ class Settings(ServiceSettings):
             ),
             limits=Limits(account=self.account_rate_limits, mfa=self.mfa_rate_limits),
             notifications=self.account_email_notifications,
+            verification=self._verification,
+            addresses=AddressRules(
+                most=self.account_max_email_addresses or MOST_ADDRESSES,
+                replaces=self.account_change_email,
+            ),
+            login_by_code=self._login_by_code,
+            password_resets=self._password_resets,
+            login_lifetime=self.account_login_timeout,
+            email_unknown_accounts=self.account_email_unknown_accounts,
+            prevent_enumeration=self.account_prevent_enumeration,
+            trusts_second_factors=self.mfa_trust_enabled,
+            pages=self.frontend_urls,
             authenticators=self.offered_types,
             site=urlsplit(self.public_url).hostname or self.public_url,
+            tokens=self.tokens,
+            signup_fields=self.signup_fields,
+            usernames=self.username_rules if self._has_usernames else None,
+            login_methods=self.login_methods,
         )
+
+    @property
+    def login_methods(self) -> frozenset[LoginMethod]:
+        """By what people log in."""
+        return frozenset(LoginMethod(method) for method in self.account_login_methods)
+
+    @property
+    def signup_fields(self) -> SignupFields:
+        """What people sign up with."""
+        return parse_signup_fields(self.account_signup_fields)
+
+    @property
+    def username_rules(self) -> UsernameRules:
+        """Which usernames there may be, if there are any."""
+        return UsernameRules(
+            min_length=self.account_username_min_length,
+            blacklist=frozenset(map(key_of, self.account_username_blacklist)),
+            alphabet=self.account_username_validators,
+            preserves_casing=self.account_preserve_username_casing,
+        )
+
+    @property
+    def _has_usernames(self) -> bool:
+        return USERNAME in self.signup_fields.names or LoginMethod.USERNAME in self.login_methods
+
+    @property
+    def _verification(self) -> Verification:
+        resends = self.account_email_verification_max_resend_count
+        changes = self.account_email_verification_max_change_count
+        return Verification(
+            when=self.account_email_verification,
+            by_code=self.account_email_verification_by_code_enabled,
+            codes=CodeRules(
+                format=self.account_email_verification_by_code_format
+                or self.allauth_user_code_format,
+                max_failures=self.account_email_verification_by_code_max_attempts,
+                lifetime=self.account_email_verification_by_code_timeout,
+                max_resends=self.account_email_verification_supports_resend
+                if resends is None
+                else resends,
+            ),
+            max_changes=self.account_email_verification_supports_change
+            if changes is None
+            else changes,
+            link_lifetime=timedelta(days=self.account_email_confirmation_expire_days),
+            login_by_link=self.account_login_on_email_confirmation,
+            unverified_may_enrol=self.mfa_allow_unverified_email,
+        )
+
+    @property
+    def _login_by_code(self) -> LoginByCode:
+        resends = self.account_login_by_code_max_resend_count
+        return LoginByCode(
+            codes=CodeRules(
+                format=self.account_login_by_code_format or self.allauth_user_code_format,
+                max_failures=self.account_login_by_code_max_attempts,
+                lifetime=self.account_login_by_code_timeout,
+                max_resends=self.account_login_by_code_supports_resend
+                if resends is None
+                else resends,
+            ),
+            required=self.account_login_by_code_required,
+            trusts=self.account_login_by_code_trust_enabled,
+        )
+
+    @property
+    def _password_resets(self) -> PasswordResets:
+        return PasswordResets(
+            by_code=self.account_password_reset_by_code_enabled,
+            format=self.account_password_reset_by_code_format or self.allauth_user_code_format,
+            max_failures=self.account_password_reset_by_code_max_attempts,
+            lifetime=self.account_password_reset_by_code_timeout,
+            link_lifetime=self.password_reset_timeout,
+            logs_in=self.account_login_on_password_reset,
+        )
+
+    @property
+    def resets_passwords(self) -> bool:
+        """Whether who has forgotten their password gets another one by mail."""
+        has_page = self.frontend_urls.page(RESET_PASSWORD_FROM_KEY) is not None
+        return self.account_password_reset_by_code_enabled or has_page
 
     @property
     def _reauthentication(self) -> Reauthentication:
         return Reauthentication(
             window=self.account_reauthentication_timeout,
+            account=self.account_reauthentication_required,
             mfa=self.mfa_reauthentication_required,
             mfa_by_mfa=self.mfa_require_mfa_for_changes,
         )
@@ -744,9 +1616,19 @@ class Settings(ServiceSettings):
         return self.var_dir / "inbox"
 
     @property
+    def mails_into_inbox(self) -> bool:
+        """Whether mails are kept on this machine, to be read there."""
+        return self.countersign_development and self.smtp_url is None
+
+    @property
     def offered_types(self) -> tuple[str, ...]:
         """The kinds of authenticators that are offered, someone else's among them."""
         return (*self.mfa_supported_types, *self.mfa_other_factors)
+
+    @property
+    def trusts_browsers(self) -> bool:
+        """Whether people may trust a browser, for whatever it stands in for."""
+        return self.mfa_trust_enabled or self.account_login_by_code_trust_enabled
 
     @property
     def factor_urls(self) -> Mapping[str, str]:
@@ -758,7 +1640,7 @@ class Settings(ServiceSettings):
             **self.mfa_other_factors,
         }
         needed = {service_of(kind) for kind in self.offered_types}
-        if self.mfa_trust_enabled:
+        if self.trusts_browsers:
             needed.add("recovery")
         return {service: url for service, url in urls.items() if service in needed}
 

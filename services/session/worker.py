@@ -24,7 +24,7 @@ from services.session.settings import Settings
 from shared.auth import Caller
 from shared.bus.reach import reachable
 from shared.bus.topology import notices_queue
-from shared.bus.wire import EventSigner, EventVerifier, Received
+from shared.bus.wire import EventSigner, Received
 from shared.clock import Clock, utc_now
 from shared.database import Database
 from shared.errors import Malformed
@@ -74,7 +74,7 @@ def register(
         app,
         url,
         notices_queue(url),
-        verifier=EventVerifier(settings.event_keys),
+        keys=settings.event_keys,
         enter=entering(reports),
         measures=MEASURES,
     )
@@ -141,7 +141,7 @@ def create_delivery(settings: Settings, db: Database, clock: Clock) -> Delivery:
     return Delivery(
         mails=build_mails(db, settings.session_sealing_keys),
         postbox=postbox_for(smtp_url, settings.inbox),
-        templates=Templates(settings.mail_templates_dir),
+        templates=Templates(settings.mail_templates_dir, settings.language_code),
         clock=clock,
         sender=settings.default_from_email,
         public_url=settings.public_url,

@@ -4,6 +4,14 @@ from services.session import schemas
 from services.session.api.edge import Call, Routes
 from services.session.api.fields import CODE, CURRENT_PASSWORD, NEW_PASSWORD
 from services.session.domain.access import Access
+from services.session.domain.faults import (
+    CANNOT_GENERATE_CODES,
+    ENTER_CURRENT_PASSWORD,
+    INCORRECT_CREDENTIAL,
+    TOO_MANY_ATTEMPTS,
+    UNVERIFIED_EMAIL,
+)
+from services.session.domain.passwords import PASSWORD_CODES
 from services.session.flows.outcomes import Outcome
 
 TOTP = "/account/authenticators/totp"
@@ -23,7 +31,12 @@ async def list_authenticators(call: Call) -> Outcome:
 
 
 @routes.post(
-    "/account/password/change", access=Access.LOGGED_IN, takes=(CURRENT_PASSWORD, NEW_PASSWORD)
+    "/account/password/change",
+    access=Access.LOGGED_IN,
+    takes=(CURRENT_PASSWORD, NEW_PASSWORD),
+    codes={
+        400: (*PASSWORD_CODES, ENTER_CURRENT_PASSWORD.code, TOO_MANY_ATTEMPTS.code),
+    },
 )
 async def change_password(call: Call) -> Outcome:
     """Change the password, or set the first one."""
@@ -36,14 +49,21 @@ async def change_password(call: Call) -> Outcome:
 @totp_routes.get(
     TOTP,
     access=Access.LOGGED_IN,
-    answers={200: schemas.Enrolled, 404: schemas.NotEnrolled, 409: schemas.Conflicts},
+    answers={200: schemas.Enrolled, 404: schemas.NotEnrolled},
+    codes={409: (UNVERIFIED_EMAIL.code,)},
 )
 async def show_totp(call: Call) -> Outcome:
     """Show the TOTP authenticator, or a new secret to make one with (404)."""
     return await call.flows.totp.show(call.visit)
 
 
-@totp_routes.post(TOTP, access=Access.LOGGED_IN, takes=(CODE,), answers={200: schemas.Activated})
+@totp_routes.post(
+    TOTP,
+    access=Access.LOGGED_IN,
+    takes=(CODE,),
+    answers={200: schemas.Activated},
+    codes={400: (INCORRECT_CREDENTIAL.code, "rate_limited", UNVERIFIED_EMAIL.code)},
+)
 async def activate_totp(call: Call) -> Outcome:
     """Activate TOTP by a code made from the secret that was shown last."""
     return await call.flows.totp.activate(call.visit, call.form()["code"])
@@ -66,7 +86,10 @@ async def show_recovery_codes(call: Call) -> Outcome:
 
 
 @recovery_codes_routes.post(
-    RECOVERY_CODES, access=Access.LOGGED_IN, answers={200: schemas.RecoveryCodes}
+    RECOVERY_CODES,
+    access=Access.LOGGED_IN,
+    answers={200: schemas.RecoveryCodes},
+    codes={400: (CANNOT_GENERATE_CODES.code,)},
 )
 async def generate_recovery_codes(call: Call) -> Outcome:
     """Make new recovery codes, in place of all that there were."""

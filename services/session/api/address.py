@@ -1,9 +1,11 @@
 """Where a request comes from: the peer, or what trusted proxies say of it."""
 
+from functools import lru_cache
 from ipaddress import IPv6Address, ip_address
 
 from starlette.requests import Request
 
+REMEMBERED = 1024  # peers, which mostly are proxies
 UNKNOWN = "0.0.0.0"  # noqa: S104 - an address that nobody has, not one to listen on
 """Stands for a peer without an IP address, such as a Unix socket."""
 
@@ -27,6 +29,7 @@ def client_address(request: Request, *, proxies: int, header: str | None) -> str
     return (_parse(hops[-proxies]) if len(hops) >= proxies else None) or peer
 
 
+@lru_cache(maxsize=REMEMBERED)
 def _parse(text: str) -> str | None:
     text = text.strip()
     if text.startswith("["):  # "[2001:db8::1]:443"

@@ -1,10 +1,21 @@
-"""`auth/…`: signing up, logging in stage by stage, reauthenticating, logging out."""
+"""`auth/…`: going on with a login stage by stage, reauthenticating, logging out."""
 
 from services.session import schemas
 from services.session.api.edge import Call, Routes, sound
-from services.session.api.fields import CODE, EMAIL, KEY, PASSWORD, read_flag, read_object
+from services.session.api.fields import (
+    CODE,
+    OBJECT_CODES,
+    PASSWORD,
+    read_flag,
+    read_object,
+)
 from services.session.api.openapi import STANDING
 from services.session.domain.access import Access
+from services.session.domain.faults import (
+    INCORRECT_CREDENTIAL,
+    INCORRECT_PASSWORD,
+    TOO_MANY_ATTEMPTS,
+)
 from services.session.domain.sessions import Client
 from services.session.flows.outcomes import Outcome, Standing
 
@@ -21,6 +32,9 @@ KEYS_ANSWER = {
     "required": ["credential"],
 }
 
+JUDGED = (INCORRECT_CREDENTIAL.code, TOO_MANY_ATTEMPTS.code)
+"""Codes of what is said of a proof that a person gives."""
+
 routes = Routes()
 trust_routes = Routes([Client.BROWSER])
 webauthn_routes = Routes()
@@ -33,35 +47,18 @@ async def show_session(call: Call) -> Outcome:
     return Standing(visit=call.visit)
 
 
-@routes.delete("/auth/session", access=Access.ANYONE)
+@routes.delete("/auth/session", access=Access.ANYONE, answers={401: schemas.LoginNeeded})
 async def log_out(call: Call) -> Outcome:
     """Log out, or abandon the login under way."""
     return await call.flows.logout.log_out(call.visit)
 
 
-@routes.post("/auth/signup", access=Access.LOGGED_OUT, takes=(EMAIL, PASSWORD))
-async def sign_up(call: Call) -> Outcome:
-    """Sign up with e-mail and password."""
-    values, faults = call.read()
-    return await call.flows.signup.sign_up(
-        call.visit, values.get("email"), values.get("password"), faults=faults
-    )
-
-
-@routes.post("/auth/login", access=Access.LOGGED_OUT, takes=(EMAIL, PASSWORD))
-async def log_in(call: Call) -> Outcome:
-    """Log in with e-mail and password."""
-    form = call.form()
-    return await call.flows.login.log_in(call.visit, form["email"], form["password"])
-
-
-@routes.post("/auth/email/verify", access=Access.VERIFY_EMAIL, takes=(KEY,))
-async def verify_email(call: Call) -> Outcome:
-    """Verify the e-mail address by the code that was mailed."""
-    return await call.flows.verify_email.verify(call.visit, call.form()["key"])
-
-
-@routes.post("/auth/2fa/authenticate", access=Access.MFA_AUTHENTICATE, takes=(CODE,))
+@routes.post(
+    "/auth/2fa/authenticate",
+    access=Access.MFA_AUTHENTICATE,
+    takes=(CODE,),
+    codes={400: JUDGED},
+)
 async def authenticate(call: Call) -> Outcome:
     """Give the second factor that the login waits for."""
     return await call.flows.authenticate.authenticate(call.visit, call.form()["code"])
@@ -78,7 +75,10 @@ async def ask_for_key(call: Call) -> Outcome:
 
 
 @webauthn_routes.post(
-    "/auth/webauthn/authenticate", access=Access.MFA_AUTHENTICATE, body=KEYS_ANSWER
+    "/auth/webauthn/authenticate",
+    access=Access.MFA_AUTHENTICATE,
+    body=KEYS_ANSWER,
+    codes={400: (*OBJECT_CODES, *JUDGED)},
 )
 async def authenticate_by_key(call: Call) -> Outcome:
     """Give the second factor that the login waits for, by a key."""
@@ -94,7 +94,12 @@ async def ask_for_key_again(call: Call) -> Outcome:
     return await call.flows.reauthenticate.ask_for_key(call.visit)
 
 
-@webauthn_routes.post("/auth/webauthn/reauthenticate", access=Access.LOGGED_IN, body=KEYS_ANSWER)
+@webauthn_routes.post(
+    "/auth/webauthn/reauthenticate",
+    access=Access.LOGGED_IN,
+    body=KEYS_ANSWER,
+    codes={400: (*OBJECT_CODES, *JUDGED)},
+)
 async def reauthenticate_by_key(call: Call) -> Outcome:
     """Prove oneself again, by a key."""
     answer = sound(read_object("credential", call.members))
@@ -117,6 +122,7 @@ async def ask_for_passkey(call: Call) -> Outcome:
     access=Access.LOGGED_OUT,
     body=KEYS_ANSWER,
     answers={**STANDING, 400: schemas.PasskeyRefused},
+    codes={400: OBJECT_CODES},
 )
 async def log_in_by_passkey(call: Call) -> Outcome:
     """Log in with a passkey alone."""
@@ -124,20 +130,29 @@ async def log_in_by_passkey(call: Call) -> Outcome:
     return await call.flows.passkeys.log_in(call.visit, answer)
 
 
-@trust_routes.post("/auth/2fa/trust", access=Access.MFA_TRUST, body=TRUST)
+@trust_routes.post(
+    "/auth/2fa/trust", access=Access.MFA_TRUST, body=TRUST, codes={400: ("invalid",)}
+)
 async def trust_browser(call: Call) -> Outcome:
     """Complete a login; with `trust`, later ones in this browser take no second factor."""
     trusts = sound(read_flag("trust", call.members))
     return await call.flows.trust.decide(call.visit, trusts=trusts)
 
 
-@routes.post("/auth/reauthenticate", access=Access.LOGGED_IN, takes=(PASSWORD,))
+@routes.post(
+    "/auth/reauthenticate",
+    access=Access.LOGGED_IN,
+    takes=(PASSWORD,),
+    codes={400: (INCORRECT_PASSWORD.code, TOO_MANY_ATTEMPTS.code)},
+)
 async def reauthenticate(call: Call) -> Outcome:
     """Prove oneself again, by password."""
     return await call.flows.reauthenticate.by_password(call.visit, call.form()["password"])
 
 
-@routes.post("/auth/2fa/reauthenticate", access=Access.LOGGED_IN, takes=(CODE,))
+@routes.post(
+    "/auth/2fa/reauthenticate", access=Access.LOGGED_IN, takes=(CODE,), codes={400: JUDGED}
+)
 async def reauthenticate_by_code(call: Call) -> Outcome:
     """Prove oneself again, by a code."""
     return await call.flows.reauthenticate.by_code(call.visit, call.form()["code"])

@@ -88,10 +88,18 @@ def is_own_request(
     Origin out; over HTTPS the Referer then has to be there and fit. `secure` says that the service
     is reached by HTTPS.
     """
+    sent = request.headers.get(header, "")
+    return is_own_form(request, sent, cookie=cookie, origins=origins, secure=secure)
+
+
+def is_own_form(
+    request: Request, sent: str, *, cookie: str, origins: Collection[str], secure: bool
+) -> bool:
+    """Tell the same where the token was `sent` otherwise, as in a form."""
     if request.method in SAFE_METHODS:
         return True
     return _is_own_origin(request.headers, origins, secure) and _token_fits(
-        request.cookies.get(cookie, ""), request.headers.get(header, "")
+        request.cookies.get(cookie, ""), sent
     )
 
 

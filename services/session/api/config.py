@@ -13,8 +13,11 @@ class Configured:
     """What the operator chose, as far as clients have to know."""
 
     login_methods: list[str]
+    email_verification_by_code_enabled: bool
     supported_types: list[str]
     passkey_login_enabled: bool
+    login_by_code_enabled: bool
+    password_reset_by_code_enabled: bool
     track_activity: bool
 
 
@@ -25,10 +28,10 @@ def routes_for(configured: Configured) -> Routes:
         "account": {
             "login_methods": configured.login_methods,
             "is_open_for_signup": True,
-            "email_verification_by_code_enabled": True,
-            "login_by_code_enabled": False,
-            "password_reset_by_code_enabled": False,
-            "authentication_method": "email",
+            "email_verification_by_code_enabled": configured.email_verification_by_code_enabled,
+            "login_by_code_enabled": configured.login_by_code_enabled,
+            "password_reset_by_code_enabled": configured.password_reset_by_code_enabled,
+            "authentication_method": "_".join(reversed(configured.login_methods)),
         },
         "mfa": {
             "supported_types": configured.supported_types,
@@ -38,7 +41,7 @@ def routes_for(configured: Configured) -> Routes:
     }
 
     @routes.get("/config", access=Access.ANYONE, answers={200: schemas.Configured})
-    async def show(_call: Call) -> Shown:
+    async def show_config(_call: Call) -> Shown:
         """Show what this site offers."""
         return Shown(data)
 

@@ -7,6 +7,7 @@ from typing import TypeVar
 
 from fastapi import FastAPI
 from starlette.exceptions import HTTPException
+from starlette.middleware import Middleware
 from starlette.requests import Request
 from starlette.responses import Response
 
@@ -23,6 +24,7 @@ from services.session.api.browser import (
     trust_tokens_of,
 )
 from services.session.api.cors import Cors
+from services.session.api.directory import Directory, Endpoint, Entry, Served
 from services.session.api.envelope import Shown
 from services.session.api.headers import SecurityHeaders, TransportSecurity
 from services.session.api.hosts import AllowedHosts
@@ -30,11 +32,14 @@ from services.session.api.openapi import (
     STANDING,
     Answers,
     Body,
+    Codes,
+    Operation,
     Switches,
     describe,
 )
 from services.session.domain.access import Access
 from services.session.domain.faults import Fault
+from services.session.domain.languages import Languages
 from services.session.domain.sessions import Client
 from services.session.flows import Flows
 from services.session.flows.outcomes import (
@@ -46,6 +51,7 @@ from services.session.flows.outcomes import (
     TrustedBrowsers,
     Visit,
 )
+from services.session.flows.spoken import speak
 from shared import context
 from shared.errors import Malformed, Mistake
 from shared.http import describe as describe_error
@@ -64,10 +70,11 @@ class EdgeSettings:
 
     `trusted_origins` are origins of pages besides that of `public_url`, and `cors_origins` those
     that may read answers from elsewhere; `csrf_header` is a header's name, in lower case;
-    without a `trust_cookie` no browser is trusted; `ways` are the flows by which anybody may log
+    without a `trust_cookie` no browser is trusted; without a `bearer_scheme` no access token opens
+    anything; `ways` are the flows by which anybody may log
     in;
     `client_ip_header` and `trusted_proxy_count` as in `client_address`; `transport` is said only
-    where people come by HTTPS.
+    where people come by HTTPS; `languages` are those that people are written to in.
     """
 
     public_url: str
@@ -79,10 +86,12 @@ class EdgeSettings:
     csrf_cookie: Cookie
     trust_cookie: Cookie | None = None
     csrf_header: str = "x-csrftoken"
+    bearer_scheme: str | None = None
     ways: tuple[str, ...] = envelope.WAYS
     trusted_proxy_count: int = 0
     client_ip_header: str | None = None
     transport: TransportSecurity = field(default_factory=TransportSecurity)
+    languages: Languages = field(default_factory=Languages)
 
     @cached_property
     def origins(self) -> frozenset[str]:
@@ -144,8 +153,10 @@ class Route:
     """An endpoint: what it is called by, who may call it, and the members that it takes.
 
     `answers` are the bodies that its flow can lead to, for the API's description; so is `body`,
-    the schema of the members of a route that reads them by itself, and so are `switches`, names
-    in the query. What `opens_session` without a proof is not for other sites to ask for.
+    the schema of the members of a route that reads them by itself, so are `switches`, names in the
+    query, and so are `codes`, those of the errors that are told by status, but for the ones of
+    what cannot be read, which follow from `takes`. A route that is read takes its one member from
+    the header `in_header`. What `opens_session` without a proof is not for other sites to ask for.
     """
 
     method: str
@@ -155,7 +166,9 @@ class Route:
     answers: Answers
     handler: Handler
     body: Body | None = None
+    codes: Codes | None = None
     switches: Switches | None = None
+    in_header: str | None = None
     opens_session: bool = False
     clients: frozenset[Client] = frozenset(Client)
 
@@ -181,13 +194,24 @@ class Routes:
         path: str,
         *,
         access: Access,
+        takes: tuple[fields.Text, ...] = (),
+        in_header: str | None = None,
         answers: Answers = STANDING,
+        codes: Codes | None = None,
         switches: Switches | None = None,
         opens_session: bool = False,
     ) -> Callable[[Handler], Handler]:
-        """Answer GET at `path`."""
+        """Answer GET at `path`. What it `takes` is one member, `in_header`."""
         return self._add(
-            "GET", path, access, (), answers, switches=switches, opens_session=opens_session
+            "GET",
+            path,
+            access,
+            takes,
+            answers,
+            codes=codes,
+            switches=switches,
+            in_header=in_header,
+            opens_session=opens_session,
         )
 
     def post(
@@ -198,9 +222,10 @@ class Routes:
         takes: tuple[fields.Text, ...] = (),
         answers: Answers = STANDING,
         body: Body | None = None,
+        codes: Codes | None = None,
     ) -> Callable[[Handler], Handler]:
         """Answer POST at `path`."""
-        return self._add("POST", path, access, takes, answers, body=body)
+        return self._add("POST", path, access, takes, answers, body=body, codes=codes)
 
     def put(
         self,
@@ -210,20 +235,35 @@ class Routes:
         takes: tuple[fields.Text, ...] = (),
         answers: Answers = STANDING,
         body: Body | None = None,
+        codes: Codes | None = None,
     ) -> Callable[[Handler], Handler]:
         """Answer PUT at `path`."""
-        return self._add("PUT", path, access, takes, answers, body=body)
+        return self._add("PUT", path, access, takes, answers, body=body, codes=codes)
 
-    def delete(
+    def patch(
         self,
         path: str,
         *,
         access: Access,
         answers: Answers = STANDING,
         body: Body | None = None,
+        codes: Codes | None = None,
+    ) -> Callable[[Handler], Handler]:
+        """Answer PATCH at `path`."""
+        return self._add("PATCH", path, access, (), answers, body=body, codes=codes)
+
+    def delete(
+        self,
+        path: str,
+        *,
+        access: Access,
+        takes: tuple[fields.Text, ...] = (),
+        answers: Answers = STANDING,
+        body: Body | None = None,
+        codes: Codes | None = None,
     ) -> Callable[[Handler], Handler]:
         """Answer DELETE at `path`."""
-        return self._add("DELETE", path, access, (), answers, body=body)
+        return self._add("DELETE", path, access, takes, answers, body=body, codes=codes)
 
     def _add(
         self,
@@ -234,7 +274,9 @@ class Routes:
         answers: Answers,
         *,
         body: Body | None = None,
+        codes: Codes | None = None,
         switches: Switches | None = None,
+        in_header: str | None = None,
         opens_session: bool = False,
     ) -> Callable[[Handler], Handler]:
         def add(handler: Handler) -> Handler:
@@ -247,7 +289,9 @@ class Routes:
                     answers=answers,
                     handler=handler,
                     body=body,
+                    codes=codes,
                     switches=switches,
+                    in_header=in_header,
                     opens_session=opens_session,
                     clients=self._clients,
                 )
@@ -257,35 +301,49 @@ class Routes:
         return add
 
 
-def mount(app: FastAPI, resources: Iterable[Routes], flows: Flows, settings: EdgeSettings) -> None:
-    """Serve every route for each of the configured clients, and only for the allowed hosts."""
-    methods: dict[str, list[str]] = {}
+def mount(
+    app: FastAPI, resources: Iterable[Routes], flows: Flows, settings: EdgeSettings
+) -> list[Operation]:
+    """Serve every route for each of the configured clients, and only for the allowed hosts.
+
+    Returns how each of them is described. FastAPI is not told: for each route it would look into
+    the endpoint's signature, and for each answer it would make a schema, at every start; that
+    takes longer than all the rest of starting.
+    """
+    entries: dict[tuple[str, str], Entry] = {}
+    operations = []
     for route in [route for resource in resources for route in resource.all]:
         for client in sorted(settings.clients & route.clients):
             path = PREFIX.format(client=client.value) + route.path
-            methods.setdefault(path, []).append(route.method)
             edge = (BrowserEdge if client is Client.BROWSER else AppEdge)(flows, settings)
-            app.add_api_route(
-                path,
-                _endpoint(edge, route),
-                methods=[route.method],
-                **describe(
-                    client=client,
-                    method=route.method,
-                    name=route.handler.__name__,
-                    summary=route.summary,
-                    access=route.access,
-                    takes=route.takes,
-                    body=route.body,
-                    switches=route.switches,
-                    opens_session=route.opens_session,
-                    answers=route.answers,
-                    csrf_header=settings.csrf_header,
-                ),
-            )
+            endpoint = _endpoint(edge, route)
+            entries[route.method, path] = Entry(path, endpoint)
+            app.router.routes.append(Served(path, route.method, endpoint))
+            operations.append(_described(client, path, route))
     app.router.redirect_slashes = False  # the redirect would repeat the Host header
-    app.add_exception_handler(HTTPException, _http_errors(methods))
+    app.add_exception_handler(HTTPException, _http_errors(entries))
+    # Within everything that a request passes; `add_middleware` would put it around all that.
+    app.user_middleware.append(Middleware(Directory, entries=entries))
     _guard(app, settings)
+    return operations
+
+
+def _described(client: Client, path: str, route: Route) -> Operation:
+    return describe(
+        client=client,
+        path=path,
+        method=route.method,
+        name=route.handler.__name__,
+        summary=route.summary,
+        access=route.access,
+        takes=route.takes,
+        body=route.body,
+        codes=route.codes,
+        switches=route.switches,
+        in_header=route.in_header,
+        opens_session=route.opens_session,
+        answers=route.answers,
+    )
 
 
 def _guard(app: FastAPI, settings: EdgeSettings) -> None:
@@ -324,28 +382,48 @@ class AppEdge:
 
         In this order, so that a session that may not call an endpoint learns nothing from it.
         """
-        address = client_address(
-            request,
-            proxies=self._settings.trusted_proxy_count,
-            header=self._settings.client_ip_header,
-        )
-        user_agent = request.headers.get("user-agent", "")[: context.MAX_VALUE]
-        _enter_context(self.client, address, user_agent)
-        visit = await self._flows.visits.recognise(
-            self.client, token or None, address=address, user_agent=user_agent
-        )
-        visit = replace(visit, trust_tokens=self.trust_tokens(request))
+        visit = await self.recognise(request, token)
         barred = self._flows.visits.admit(visit, route.access)
         if barred is not None:
             return visit, barred
         call = Call(
             flows=self._flows,
             visit=visit,
-            members=await _members(request),
+            members=await _members(request, route),
             takes=route.takes,
             asked=frozenset(request.query_params),
         )
         return visit, await route.handler(call)
+
+    async def recognise(self, request: Request, token: str | None) -> Visit:
+        """Return who asks, from where and in which session, and have logs and mails know it."""
+        settings = self._settings
+        address = client_address(
+            request,
+            proxies=settings.trusted_proxy_count,
+            header=settings.client_ip_header,
+        )
+        user_agent = request.headers.get("user-agent", "")[: context.MAX_VALUE]
+        _enter_context(self.client, address, user_agent)
+        speak(self.language(request))
+        visit = await self._flows.visits.recognise(
+            self.client,
+            token or None,
+            address=address,
+            user_agent=user_agent,
+            access_token=self.access_token(request),
+        )
+        return replace(visit, trust_tokens=self.trust_tokens(request))
+
+    def language(self, request: Request) -> str:
+        """Return the language that the caller reads, of those that are spoken here."""
+        return self._settings.languages.choose(request.headers.get("accept-language", ""))
+
+    def access_token(self, request: Request) -> str | None:
+        """Return the access token that an app shows, which counts where there is no other token."""
+        given = request.headers.get("authorization", "").split()
+        scheme = (self._settings.bearer_scheme or "").lower()
+        return given[1] if [word.lower() for word in given[:-1]] == [scheme] else None
 
     def trust_tokens(self, _request: Request) -> tuple[str, ...]:
         """Return what a browser shows where it is trusted. An app never is."""
@@ -390,23 +468,40 @@ class BrowserEdge(AppEdge):
             self._keep_csrf(response, kept)
             return response
         response = envelope.render(outcome, token=None, ways=settings.ways)
+        self.keep(request, response, visit, outcome)
+        return response
+
+    def keep(
+        self,
+        request: Request,
+        response: Response,
+        visit: Visit,
+        outcome: Outcome | Shown | None,
+        csrf: str | None = None,
+    ) -> None:
+        """Have the browser keep what follows from an outcome: its session, its trust, its token.
+
+        `csrf` is the token that is in the answer already, if one is.
+        """
+        settings = self._settings
+        kept = request.cookies.get(settings.csrf_cookie.name, "") if csrf is None else csrf
         if isinstance(outcome, Standing | TrustedBrowsers):
             self._keep_trust(response, outcome.trust_tokens)
-        if isinstance(outcome, Standing) and outcome.token is not None:
-            settings.session_cookie.set(response, outcome.token)
+        token = outcome.token if isinstance(outcome, Standing | Asked) else None
+        if token is not None:
+            settings.session_cookie.set(response, token)
+        if token is not None and isinstance(outcome, Standing):
             # A token that was planted before the login must not be good after it.
-            settings.csrf_cookie.set(response, new_csrf_token())
-            response.headers["Vary"] = "Cookie"
-            return response
-        if isinstance(outcome, Asked) and outcome.token is not None:
-            settings.session_cookie.set(response, outcome.token)
-            self._keep_csrf(response, kept)
-            return response
+            kept = new_csrf_token()
         standing = outcome.visit if isinstance(outcome, Standing | LoginNeeded) else visit
-        if token is not None and standing.session is None:
+        over = token is None and standing.session is None
+        if over and settings.session_cookie.name in request.cookies:
             settings.session_cookie.delete(response)
         self._keep_csrf(response, kept)
-        return response
+
+    def access_token(self, _request: Request) -> str | None:
+        """Return none: a browser's session is in its cookie, and nowhere else."""
+        return None
 
     def trust_tokens(self, request: Request) -> tuple[str, ...]:
         """Return the tokens in the cookie of trust."""
@@ -428,14 +523,16 @@ class BrowserEdge(AppEdge):
         response.headers["Vary"] = "Cookie"
 
 
-def _endpoint(edge: AppEdge, route: Route) -> Callable[[Request], Awaitable[Response]]:
+def _endpoint(edge: AppEdge, route: Route) -> Endpoint:
     async def endpoint(request: Request) -> Response:
         return await edge.answer(request, route)
 
     return endpoint
 
 
-async def _members(request: Request) -> Mapping[str, object]:
+async def _members(request: Request, route: Route) -> Mapping[str, object]:
+    if route.in_header is not None:
+        return {field.name: request.headers.get(route.in_header) for field in route.takes}
     raw = b"" if request.method == "GET" else await request.body()
     if not raw:
         return {}
@@ -456,11 +553,11 @@ def _enter_context(client: Client, address: str, user_agent: str) -> None:
 
 
 def _http_errors(
-    methods: Mapping[str, Sequence[str]],
+    listed: Iterable[tuple[str, str]],
 ) -> Callable[[Request, Exception], Awaitable[Response]]:
     async def answer(request: Request, error: Exception) -> Response:
         status = error.status_code if isinstance(error, HTTPException) else 500
-        allowed = methods.get(request.url.path)
+        allowed = [method for method, path in listed if path == request.url.path]
         headers = {"Allow": ", ".join(allowed)} if status == 405 and allowed else None  # noqa: PLR2004
         return envelope.bare(status, headers=headers)
 

@@ -14,28 +14,37 @@ from services.session.domain.factors import RECOVERY_CODES, WEBAUTHN
 from services.session.domain.faults import Fault
 from services.session.domain.methods import Method, MethodKind
 from services.session.domain.register import Entry
+from services.session.domain.sessions import Account
 from services.session.domain.signals import Signal
 from services.session.domain.stages import Stage
+from services.session.domain.tokens import Tokens
 from services.session.flows.outcomes import (
     Absent,
+    Addresses,
+    AddressShown,
     Asked,
     Authenticators,
     Codes,
+    Done,
     Enrolled,
     LoginNeeded,
     Misfit,
     NotEnrolled,
     Outcome,
     ReauthenticationNeeded,
+    Refreshed,
     Refused,
     Removed,
+    ResetShown,
     Sessions,
     StageNeeded,
     Standing,
     Throttled,
     TrustedBrowsers,
+    Unsent,
     Visit,
 )
+from services.session.store.emails import Address
 from services.session.store.session_list import Listed
 from shared.http.problems import Problem, problem_headers
 from shared.trust import Browser
@@ -45,15 +54,26 @@ T = TypeVar("T")
 HEADERS = {"Cache-Control": "no-store"}
 WAYS = ("login", "signup")
 """The flows by which anybody may log in, where nothing else is configured."""
+RESET = "password_reset_by_code"
+"""A way as well, where it is configured; it is listed last, with whether it is under way."""
 MESSAGES = {
     "body_too_large": "The request is too large.",
     "null_characters_not_allowed": "Null characters are not allowed.",
 }
 """What people are told for the code of a request that cannot be read, if it can be told apart."""
 
-OF_KEYS = ("is_passwordless", "provider", "aaguid", "transports", "backup_eligible", "backed_up")
+OF_KEYS = (
+    "is_passwordless",
+    "serves_alone",
+    "provider",
+    "aaguid",
+    "transports",
+    "backup_eligible",
+    "backed_up",
+)
 """What is told of a security key or passkey, of what its factor says."""
 
+Emails = Addresses | AddressShown | ResetShown
 Factors = (
     Authenticators | Enrolled | NotEnrolled | Codes | Absent | Sessions | TrustedBrowsers | Removed
 )
@@ -64,6 +84,9 @@ class Shown:
     """Something that the edge itself has to show: no flow had to be asked."""
 
     data: object
+
+
+Said = Refused | Misfit | Throttled | Done | Unsent | Shown | Refreshed
 
 
 def envelope(
@@ -108,7 +131,7 @@ def render(outcome: Outcome | Shown, *, token: str | None, ways: Sequence[str] =
     shown: dict[str, object] = {} if token is None else {"session_token": token}
     match outcome:
         case Standing(visit=visit, signal=signal):
-            return _standing(visit, shown | _signal(signal), ways)
+            return _standing(visit, shown | _tokens(outcome.tokens) | _signal(signal), ways)
         case LoginNeeded(visit=visit):
             return _standing(visit, shown, ways)
         case StageNeeded(visit=visit):
@@ -116,7 +139,8 @@ def render(outcome: Outcome | Shown, *, token: str | None, ways: Sequence[str] =
         case Asked(display=display):
             return envelope(200, data=display, meta=shown or None)
         case ReauthenticationNeeded(visit=visit, methods=methods):
-            data = {**_person(visit), "flows": reauthentication_flows(visit, methods)}
+            flows = [*reauthentication_flows(visit, methods), *reset_flows(visit, ways)]
+            data = {**_person(visit), "flows": flows}
             return envelope(401, data=data, meta={"is_authenticated": True})
         case _:
             return _without_visit(outcome)
@@ -137,14 +161,27 @@ def shape(_scope: Scope, problem: Problem) -> Response:
 
 
 def login_flows(visit: Visit | None, ways: Sequence[str] = WAYS) -> list[dict[str, object]]:
-    """Return how one may log in, and last the step that a login of this visit waits for."""
-    flows: list[dict[str, object]] = [{"id": way} for way in ways]
+    """Return how one may log in, and after that the step that a login of this visit waits for.
+
+    A step that is a way to log in as well is where that is.
+    """
+    begun = [way for way in ways if way != RESET]
+    flows: list[dict[str, object]] = [{"id": way} for way in begun]
     if visit is not None and visit.pending is not None:
         pending: dict[str, object] = {"id": visit.pending.value, "is_pending": True}
         if visit.pending is Stage.MFA_AUTHENTICATE:
             pending["types"] = list(visit.types)
-        flows.append(pending)
-    return flows
+        if visit.pending.value in begun:
+            flows[begun.index(visit.pending.value)] = pending
+        else:
+            flows.append(pending)
+    return [*flows, *reset_flows(visit, ways)]
+
+
+def reset_flows(visit: Visit | None, ways: Sequence[str]) -> list[dict[str, object]]:
+    """Return whether a password is being reset by code, where it may be."""
+    pending = visit is not None and visit.resets
+    return [{"id": RESET, "is_pending": pending}] if RESET in ways else []
 
 
 def reauthentication_flows(
@@ -160,7 +197,7 @@ def reauthentication_flows(
     return flows
 
 
-def _without_visit(outcome: Refused | Misfit | Throttled | Factors | Shown) -> Response:
+def _without_visit(outcome: Said | Emails | Factors) -> Response:
     match outcome:
         case Refused(faults=faults, retry_after=retry_after, signal=signal):
             meta = _signal(signal) or None
@@ -169,10 +206,35 @@ def _without_visit(outcome: Refused | Misfit | Throttled | Factors | Shown) -> R
             return envelope(409, faults=faults)
         case Throttled(retry_after=retry_after):
             return bare(429, headers=_retry(retry_after))
+        case Done() | Unsent():
+            return bare(200 if outcome == Done() else 403)
+        case Addresses() | AddressShown() | ResetShown():
+            return _emails(outcome)
         case Shown(data=data):
             return envelope(200, data=data)
+        case Refreshed(tokens=tokens):
+            return envelope(200, data=_tokens(tokens))
         case _:
             return _factors(outcome)
+
+
+def _emails(outcome: Emails) -> Response:
+    match outcome:
+        case Addresses(listed=listed):
+            return envelope(200, data=[_address(address) for address in listed])
+        case AddressShown(address=address, account=account, is_authenticating=is_authenticating):
+            data = {"email": address, "user": _user(account)}
+            return envelope(200, data=data, meta={"is_authenticating": is_authenticating})
+        case ResetShown(account=account):
+            return envelope(200, data={"user": _user(account)})
+
+
+def _address(address: Address) -> dict[str, object]:
+    return {
+        "email": address.address,
+        "verified": address.verified,
+        "primary": address.primary,
+    }
 
 
 def _factors(outcome: Factors) -> Response:
@@ -206,6 +268,14 @@ def _codes(outcome: Codes | Absent) -> Response:
             return bare(404)
 
 
+def _tokens(tokens: Tokens | None) -> dict[str, object]:
+    """Return the tokens that an app is given, by name."""
+    given = {} if tokens is None else {"access_token": tokens.access}
+    if tokens is not None and tokens.refresh is not None:
+        given["refresh_token"] = tokens.refresh
+    return {**given}
+
+
 def _signal(signal: Signal | None) -> dict[str, object]:
     return {} if signal is None else {"signal": signal}
 
@@ -224,19 +294,29 @@ def _nobody(status: int, ways: Sequence[str], visit: Visit | None = None) -> Res
 
 def _person(visit: Visit) -> dict[str, object]:
     session, account = _present(visit.logged_in)
-    user = {
+    methods = [_method(method) for method in session.methods]
+    return {"user": _user(account), "methods": methods}
+
+
+def _user(account: Account) -> dict[str, object]:
+    names = {"email": account.email, "username": account.username}
+    return {
         "id": account.id,
         "display": account.display,
-        "email": account.email,
+        **{name: value for name, value in names.items() if value is not None},
         "has_usable_password": account.has_usable_password,
     }
-    return {"user": user, "methods": [_method(method) for method in session.methods]}
 
 
 def _method(method: Method) -> dict[str, object]:
     """Return how a proof is told: what does not apply is left out."""
     record: dict[str, object] = {"method": method.kind.value, "at": method.at.timestamp()}
-    facts = {"email": method.email, "id": method.id, "type": method.type}
+    facts = {
+        "email": method.email,
+        "username": method.username,
+        "id": method.id,
+        "type": method.type,
+    }
     record |= {name: value for name, value in facts.items() if value is not None}
     flags = {"reauthenticated": method.reauthenticated, "passwordless": method.passwordless}
     return record | {name: True for name, said in flags.items() if said}

@@ -7,12 +7,27 @@ from typing import ClassVar
 from pydantic import JsonValue
 
 from services.session.domain.addresses import parse_address
-from services.session.domain.faults import Fault, incorrect_code, invalid_email, required
+from services.session.domain.faults import (
+    USERNAME_BLACKLISTED,
+    Fault,
+    incorrect_code,
+    invalid_email,
+    required,
+    too_long,
+)
+from services.session.domain.token_keys import MAX_TOKEN
+from services.session.domain.usernames import MAX_USERNAME, UsernameRules
 
 MAX_EMAIL = 320  # characters: 64 before the @, 255 after it (RFC 5321 section 4.5.3.1)
 MAX_PASSWORD = 4096
 MAX_TEXT = 1024
 MAX_IDS = 100  # in one list
+
+USERNAME_RULES = UsernameRules()
+
+IDS_CODES = ("invalid_list", "invalid_pk_value", "max_length", "required")
+OBJECT_CODES = ("incorrect_code", "invalid", "required")
+"""Codes of what `read_ids` and `read_object` refuse."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -25,18 +40,24 @@ class Text:
     secret: bool = False
     optional: bool = False
     format: ClassVar[str | None] = None
+    codes: ClassVar[tuple[str, ...]] = ()
+
+    def is_absent(self, members: Mapping[str, object]) -> bool:
+        """Tell whether the member is not there, or counts as that."""
+        value = members.get(self.name)
+        if isinstance(value, str) and self.strip:
+            value = value.strip()
+        return value is None or value == ""
 
     def read(self, members: Mapping[str, object]) -> str | Fault:
         """Return the value, or what is wrong with it."""
         value = members.get(self.name)
-        if value is None:
+        if self.is_absent(members):
             return required(self.name)
         if not isinstance(value, str):
             return self.invalid()
         if self.strip:
             value = value.strip()
-        if not value:
-            return required(self.name)
         if "\x00" in value:
             return null_characters(self.name)
         if len(value) > self.max_length:
@@ -68,10 +89,27 @@ class Email(Text):
         return invalid_email(self.name)
 
 
+@dataclass(frozen=True, kw_only=True)
+class Username(Text):
+    """A username that somebody would like to have; handed on as it is kept."""
+
+    name: str = "username"
+    max_length: int = MAX_USERNAME
+    rules: UsernameRules = USERNAME_RULES
+    codes: ClassVar[tuple[str, ...]] = ("min_length", USERNAME_BLACKLISTED.code)
+
+    def parse(self, value: str) -> str | Fault:
+        """Return the username, or why nobody can have it."""
+        return self.rules.parse(value)
+
+
 EMAIL = Email(name="email")
+USERNAME = Text(name="username")
+LOGIN = Text(name="login")
 PASSWORD = Text(name="password", max_length=MAX_PASSWORD, strip=False, secret=True)
 CODE = Text(name="code", secret=True)
 KEY = Text(name="key", secret=True)
+REFRESH_TOKEN = Text(name="refresh_token", max_length=MAX_TOKEN, secret=True)
 CURRENT_PASSWORD = Text(
     name="current_password", max_length=MAX_PASSWORD, strip=False, secret=True, optional=True
 )
@@ -125,7 +163,7 @@ def read(
     values: dict[str, str] = {}
     faults: list[Fault] = []
     for field in fields:
-        if field.optional and members.get(field.name) in (None, ""):
+        if field.optional and field.is_absent(members):
             continue
         outcome = field.read(members)
         if isinstance(outcome, Fault):
@@ -142,9 +180,3 @@ def null_characters(name: str) -> Fault:
         message="Null characters are not allowed.",
         param=name,
     )
-
-
-def too_long(name: str, limit: int, length: int) -> Fault:
-    """Return the fault of a text of `length` characters where `limit` are allowed."""
-    message = f"Ensure this value has at most {limit} characters (it has {length})."
-    return Fault(code="max_length", message=message, param=name)

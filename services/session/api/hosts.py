@@ -5,8 +5,10 @@ from urllib.parse import urlsplit
 
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from services.session.api.envelope import bare
+from services.session.api.envelope import refused
+from services.session.domain.faults import Fault
 
+FOREIGN_HOST = Fault(code="invalid_host", message="No such host is served here.")
 LOOPBACK = ("localhost", "127.0.0.1", "[::1]")
 
 
@@ -44,7 +46,7 @@ class AllowedHosts:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Let the request through, or refuse it."""
         if scope["type"] == "http" and not is_allowed(_host_of(scope), self._allowed):
-            await bare(400)(scope, receive, send)
+            await refused([FOREIGN_HOST])(scope, receive, send)
             return
         await self._app(scope, receive, send)
 

@@ -5,9 +5,13 @@ from collections.abc import Iterable
 from services.session import schemas
 from services.session.api.edge import Call, Handler, Routes
 from services.session.api.fields import CODE
-from services.session.api.openapi import Answers
+from services.session.api.openapi import Answers, Codes
 from services.session.domain.access import Access
+from services.session.domain.faults import INCORRECT_CREDENTIAL, UNVERIFIED_EMAIL
 from services.session.flows.outcomes import Outcome
+
+BARRED: Codes = {409: (UNVERIFIED_EMAIL.code,)}
+REFUSED: Codes = {400: (INCORRECT_CREDENTIAL.code, "rate_limited", UNVERIFIED_EMAIL.code)}
 
 
 def routes_for(kinds: Iterable[str]) -> Routes:
@@ -33,12 +37,14 @@ def _add(routes: Routes, kind: str) -> None:
         """Deactivate the authenticator."""
         return await call.flows.others[kind].deactivate(call.visit)
 
-    shown: Answers = {200: schemas.Enrolled, 404: schemas.Offered, 409: schemas.Conflicts}
+    shown: Answers = {200: schemas.Enrolled, 404: schemas.Offered}
     made: Answers = {200: schemas.Activated}
     done: Answers = {200: schemas.Done}
     logged_in = Access.LOGGED_IN
-    routes.get(path, access=logged_in, answers=shown)(_named(show, kind))
-    routes.post(path, access=logged_in, takes=(CODE,), answers=made)(_named(activate, kind))
+    routes.get(path, access=logged_in, answers=shown, codes=BARRED)(_named(show, kind))
+    routes.post(path, access=logged_in, takes=(CODE,), answers=made, codes=REFUSED)(
+        _named(activate, kind)
+    )
     routes.delete(path, access=logged_in, answers=done)(_named(deactivate, kind))
 
 

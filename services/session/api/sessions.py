@@ -2,7 +2,7 @@
 
 from services.session import schemas
 from services.session.api.edge import Call, Routes, sound
-from services.session.api.fields import MAX_IDS, read_flag, read_ids
+from services.session.api.fields import IDS_CODES, MAX_IDS, read_flag, read_ids
 from services.session.domain.access import Access
 from services.session.flows.outcomes import Outcome
 
@@ -24,7 +24,13 @@ async def list_sessions(call: Call) -> Outcome:
     return await call.flows.sessions.list(call.visit)
 
 
-@routes.delete(PATH, access=Access.LOGGED_IN, answers={200: schemas.Sessions}, body=BODY)
+@routes.delete(
+    PATH,
+    access=Access.LOGGED_IN,
+    answers={200: schemas.Sessions},
+    body=BODY,
+    codes={400: (*IDS_CODES, "invalid", "invalid_choice")},
+)
 async def end_sessions(call: Call) -> Outcome:
     """End the `sessions` that are named by their ids, or with `all` every one."""
     if sound(read_flag("all", call.members)):

@@ -2,7 +2,7 @@
 
 from services.session import schemas
 from services.session.api.edge import Call, Routes, sound
-from services.session.api.fields import MAX_IDS, read_flag, read_ids
+from services.session.api.fields import IDS_CODES, MAX_IDS, read_flag, read_ids
 from services.session.domain.access import Access
 from services.session.domain.sessions import Client
 from services.session.flows.outcomes import Outcome
@@ -25,7 +25,13 @@ async def list_trusted_browsers(call: Call) -> Outcome:
     return await call.flows.trusted_browsers.list(call.visit)
 
 
-@routes.delete(PATH, access=Access.LOGGED_IN, answers={200: schemas.TrustedBrowsers}, body=BODY)
+@routes.delete(
+    PATH,
+    access=Access.LOGGED_IN,
+    answers={200: schemas.TrustedBrowsers},
+    body=BODY,
+    codes={400: (*IDS_CODES, "invalid", "invalid_choice")},
+)
 async def revoke_trust(call: Call) -> Outcome:
     """Trust the `browsers` that are named by their ids no more, or with `all` none."""
     if sound(read_flag("all", call.members)):

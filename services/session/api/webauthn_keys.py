@@ -4,9 +4,23 @@ from pydantic import JsonValue
 
 from services.session import schemas
 from services.session.api.edge import Call, Routes, sound
-from services.session.api.fields import MAX_IDS, Text, read_ids, read_object
+from services.session.api.fields import (
+    IDS_CODES,
+    MAX_IDS,
+    OBJECT_CODES,
+    Text,
+    read_ids,
+    read_object,
+)
+from services.session.api.openapi import Codes
 from services.session.domain.access import Access
-from services.session.domain.faults import INCORRECT_CREDENTIAL, Fault
+from services.session.domain.faults import (
+    CANNOT_DELETE_AUTHENTICATOR,
+    INCORRECT_CREDENTIAL,
+    TOO_MANY_KEYS,
+    UNVERIFIED_EMAIL,
+    Fault,
+)
 from services.session.flows.outcomes import Outcome
 from services.session.flows.webauthn import MAX_NAME
 
@@ -27,6 +41,8 @@ NEW_KEY = {
     },
     "required": ["credential"],
 }
+NEW_KEY_CODES = (*OBJECT_CODES, "max_length")  # the latter of a name that is far too long
+BARRED: Codes = {409: (TOO_MANY_KEYS.code, UNVERIFIED_EMAIL.code)}
 IDS = {
     "type": "object",
     "properties": {
@@ -46,7 +62,8 @@ routes = Routes()
 @routes.get(
     PATH,
     access=Access.LOGGED_IN,
-    answers={200: schemas.KeyWanted, 409: schemas.Conflicts, 429: schemas.TooMany},
+    answers={200: schemas.KeyWanted, 429: schemas.TooMany},
+    codes=BARRED,
     switches={"passwordless": "For a passkey that can log in alone."},
 )
 async def show_key_options(call: Call) -> Outcome:
@@ -54,14 +71,26 @@ async def show_key_options(call: Call) -> Outcome:
     return await call.flows.webauthn.options(call.visit, passwordless="passwordless" in call.asked)
 
 
-@routes.post(PATH, access=Access.LOGGED_IN, answers={200: schemas.KeyAdded}, body=NEW_KEY)
+@routes.post(
+    PATH,
+    access=Access.LOGGED_IN,
+    answers={200: schemas.KeyAdded},
+    body=NEW_KEY,
+    codes={400: NEW_KEY_CODES, **BARRED},
+)
 async def add_key(call: Call) -> Outcome:
     """Add a key that was made by the options that were shown last."""
     name, credential, faults = read_new_key(call)
     return await call.flows.webauthn.add(call.visit, name, credential, faults=faults)
 
 
-@routes.put(PATH, access=Access.LOGGED_IN, takes=(ID, NAME), answers={200: schemas.KeyChanged})
+@routes.put(
+    PATH,
+    access=Access.LOGGED_IN,
+    takes=(ID, NAME),
+    answers={200: schemas.KeyChanged},
+    codes={400: ("invalid_choice",)},
+)
 async def rename_key(call: Call) -> Outcome:
     """Give a key another name."""
     values, faults = call.read()
@@ -70,7 +99,16 @@ async def rename_key(call: Call) -> Outcome:
     )
 
 
-@routes.delete(PATH, access=Access.LOGGED_IN, answers={200: schemas.KeysRemoved}, body=IDS)
+@routes.delete(
+    PATH,
+    access=Access.LOGGED_IN,
+    answers={200: schemas.KeysRemoved},
+    body=IDS,
+    codes={
+        400: (*IDS_CODES, "invalid_choice"),
+        409: (CANNOT_DELETE_AUTHENTICATOR.code,),
+    },
+)
 async def remove_keys(call: Call) -> Outcome:
     """Remove keys by their ids."""
     ids = sound(read_ids("authenticators", call.members))

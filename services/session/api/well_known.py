@@ -1,4 +1,4 @@
-"""What browsers and password managers look for under `/.well-known/`: nothing of anybody's."""
+"""What others look for under `/.well-known/`, of passkeys and of tokens: nothing of anybody's."""
 
 import json
 from collections.abc import Awaitable, Callable, Mapping, Sequence
@@ -10,6 +10,7 @@ from starlette.responses import Response
 
 RELATED_ORIGINS = "/.well-known/webauthn"
 PASSKEY_ENDPOINTS = "/.well-known/passkey-endpoints"
+KEYS = "/.well-known/jwks.json"
 HEADERS = {
     "Cache-Control": "public, max-age=3600",
     # For pages of other origins, by their nature.
@@ -46,10 +47,16 @@ def add(app: FastAPI, passkeys: Passkeys) -> None:
         app.add_route(path, _serving(document), methods=["GET"], include_in_schema=False)
 
 
-def _serving(document: Mapping[str, object]) -> Endpoint:
+def add_keys(app: FastAPI, jwks: Mapping[str, object]) -> None:
+    """Serve the keys that access tokens are checked by: a JWK set (RFC 7517 section 5)."""
+    serve = _serving(jwks, "application/jwk-set+json")
+    app.add_route(KEYS, serve, methods=["GET"], include_in_schema=False)
+
+
+def _serving(document: Mapping[str, object], type: str = "application/json") -> Endpoint:
     body = json.dumps(document)
 
     async def serve(_request: Request) -> Response:
-        return Response(body, media_type="application/json", headers=HEADERS)
+        return Response(body, media_type=type, headers=HEADERS)
 
     return serve

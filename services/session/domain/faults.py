@@ -24,6 +24,41 @@ def invalid_email(param: str = "email") -> Fault:
     return Fault(code="invalid", message="Enter a valid email address.", param=param)
 
 
+def too_long(param: str, limit: int, length: int) -> Fault:
+    """The text has `length` characters, where `limit` are allowed."""
+    message = f"Ensure this value has at most {limit} characters (it has {length})."
+    return Fault(code="max_length", message=message, param=param)
+
+
+def too_short(param: str, least: int, length: int) -> Fault:
+    """The text has `length` characters, where there are to be at `least` so many."""
+    noun = "character" if least == 1 else "characters"
+    message = f"Ensure this value has at least {least} {noun} (it has {length})."
+    return Fault(code="min_length", message=message, param=param)
+
+
+def invalid_username(*, ascii_only: bool = False) -> Fault:
+    """What was given is no username."""
+    letters = "unaccented lowercase a-z and uppercase A-Z letters" if ascii_only else "letters"
+    message = (
+        f"Enter a valid username. This value may contain only {letters}, numbers, "
+        "and @/./+/-/_ characters."
+    )
+    return Fault(code="invalid", message=message, param="username")
+
+
+USERNAME_BLACKLISTED = Fault(
+    code="username_blacklisted",
+    message="Username can not be used. Please use other username.",
+    param="username",
+)
+USERNAME_TAKEN = Fault(
+    code="username_taken",
+    message="A user with that username already exists.",
+    param="username",
+)
+
+
 def incorrect_code(param: str = "code") -> Fault:
     """The code was refused; no reason is given."""
     return Fault(code="incorrect_code", message="Incorrect code.", param=param)
@@ -49,6 +84,12 @@ MISMATCH = Fault(
     message="The email address and/or password you specified are not correct.",
     param="password",
 )
+USERNAME_MISMATCH = Fault(
+    code="username_password_mismatch",
+    message="The username and/or password you specified are not correct.",
+    param="password",
+)
+INVALID_LOGIN = Fault(code="invalid_login", message="Invalid login.")
 TOO_MANY_ATTEMPTS = Fault(
     code="too_many_login_attempts", message="Too many failed login attempts. Try again later."
 )
@@ -84,6 +125,60 @@ CANNOT_DELETE_AUTHENTICATOR = Fault(
 TOO_MANY_KEYS = Fault(
     code="too_many_authenticators",
     message="You have too many security keys and passkeys. Remove one of them first.",
+)
+
+
+def email_taken(param: str = "email") -> Fault:
+    """The address is another person's."""
+    message = "A user is already registered with this email address."
+    return Fault(code="email_taken", message=message, param=param)
+
+
+def unknown_email(param: str = "email") -> Fault:
+    """The address is nobody's, or not of the person whom it would have to be of."""
+    message = "The email address is not assigned to any user account."
+    return Fault(code="unknown_email", message=message, param=param)
+
+
+NOT_AMONG_THEIRS = Fault(code="unknown_email", message="Unknown email address.", param="email")
+
+
+def too_many_addresses(limit: int) -> Fault:
+    """The account has as many addresses as it may."""
+    message = f"You cannot add more than {limit} email addresses."
+    return Fault(code="max_email_addresses", message=message, param="email")
+
+
+INVALID_KEY = Fault(code="invalid_or_expired_key", message="Invalid or expired key.", param="key")
+INVALID_RESET_KEY = Fault(
+    code="invalid_password_reset", message="The password reset token was invalid.", param="key"
+)
+DUPLICATE_EMAIL = Fault(
+    code="duplicate_email",
+    message="This email address is already associated with this account.",
+    param="email",
+)
+SAME_AS_CURRENT = Fault(
+    code="same_as_current",
+    message="The new value must be different from the current one.",
+    param="email",
+)
+CANNOT_REMOVE_PRIMARY = Fault(
+    code="cannot_remove_primary_email",
+    message="You cannot remove your primary email address.",
+    param="email",
+)
+UNVERIFIED_PRIMARY = Fault(
+    code="unverified_primary_email",
+    message="Your primary email address must be verified.",
+    param="email",
+)
+ADD_EMAIL_BLOCKED = Fault(
+    code="add_email_blocked",
+    message=(
+        "You cannot add an email address to an account protected by two-factor authentication."
+    ),
+    param="email",
 )
 UNVERIFIED_EMAIL = Fault(
     code="unverified_email",

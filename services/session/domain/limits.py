@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
+from functools import lru_cache
 from hashlib import sha256
 from ipaddress import IPv6Address, ip_address
 
@@ -18,6 +19,7 @@ LONGEST_REST = timedelta(days=1)
 LAST_FAILURE = 100  # NIST SP 800-63B-4 section 3.2.2: then it rests until it is reset
 FOR_EVER = datetime(9999, 1, 1, tzinfo=UTC)
 MAX_AMOUNT = 1_000_000
+REMEMBERED = 1024  # addresses: a login asks for the network of one ten times
 MAX_WINDOW = timedelta(days=366)
 
 RATE = re.compile(r"([0-9]+)/([0-9]*\.?[0-9]*)([smhd])(?:/(ip|user|key))?", re.ASCII)
@@ -52,7 +54,7 @@ class Rate:
 
 @dataclass(frozen=True)
 class Counter:
-    """One count of attempts, and its bounds. Key and `about` are hashes.
+    """One count of attempts, and its bounds. Key and `about` are hashes, or end with an id.
 
     `about` is what all counters of one address, or one person, have in common.
     """
@@ -61,6 +63,17 @@ class Counter:
     ceiling: int
     window: timedelta
     about: str | None = None
+
+
+@dataclass(frozen=True)
+class Subject:
+    """Whose password is guessed: an account, whatever it was called, or a name that is nobody's.
+
+    `key` is the id of the account, or the hash of the name; `about` is as in `Counter`.
+    """
+
+    key: str
+    about: str
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -99,6 +112,10 @@ LOGIN = "login"
 LOGIN_FAILED = "login_failed"
 SIGNUP = "signup"
 CONFIRM_EMAIL = "confirm_email"
+MANAGE_EMAIL = "manage_email"
+REQUEST_LOGIN_CODE = "request_login_code"
+RESET_PASSWORD = "reset_password"  # noqa: S105
+RESET_PASSWORD_FROM_KEY = "reset_password_from_key"  # noqa: S105
 CHANGE_PASSWORD = "change_password"  # noqa: S105
 REAUTHENTICATE = "reauthenticate"
 SECOND_FACTOR = "second_factor"
@@ -110,18 +127,21 @@ ACCOUNT_RATES: Mapping[str, str] = {
     LOGIN_FAILED: "10/m/ip,5/5m/key",
     SIGNUP: "20/m/ip",
     CONFIRM_EMAIL: "1/10s/key",
+    MANAGE_EMAIL: "10/m/user",
+    REQUEST_LOGIN_CODE: "20/m/ip,3/m/key",
+    RESET_PASSWORD: "20/m/ip,5/m/key",
+    RESET_PASSWORD_FROM_KEY: "20/m/ip",
     CHANGE_PASSWORD: "5/m/user",
     REAUTHENTICATE: "10/m/user",
 }
 """allauth's defaults, for what there is here; of `confirm_email` where a code is mailed."""
 
+CONFIRM_BY_LINK = "1/3m/key"
+"""The same where a link is mailed, which is good for longer."""
+
 ABSENT = frozenset(
     {
         "change_phone",
-        "manage_email",
-        "request_login_code",
-        "reset_password",
-        "reset_password_from_key",
         "verify_phone",
     }
 )
@@ -138,6 +158,10 @@ PERS = {
     LOGIN_FAILED: {Per.IP, Per.KEY},
     SIGNUP: {Per.IP},
     CONFIRM_EMAIL: {Per.IP, Per.KEY},
+    MANAGE_EMAIL: {Per.IP, Per.USER},
+    REQUEST_LOGIN_CODE: {Per.IP, Per.KEY},
+    RESET_PASSWORD: {Per.IP, Per.KEY},
+    RESET_PASSWORD_FROM_KEY: {Per.IP},
     CHANGE_PASSWORD: {Per.IP, Per.USER},
     REAUTHENTICATE: {Per.IP, Per.USER},
     SECOND_FACTOR: {Per.USER},
@@ -152,7 +176,8 @@ MAILS = (Rate(5, timedelta(minutes=5), Per.KEY), Rate(20, timedelta(days=1), Per
 TRUSTED_IN_A_ROW = Rate(LAST_FAILURE, MAX_WINDOW, Per.KEY)
 """Wrong passwords in a row in the browsers that the owner trusts, while everybody else has to wait.
 
-A copied cookie is good for no more; then these browsers have to wait as well.
+A copied cookie is good for no more; then these browsers have to wait as well, until the password
+is another or an operator unlocks the account.
 """
 
 
@@ -205,44 +230,116 @@ class Limits:
             if (value := known[rate.per])
         )
 
-    def own(self, *, address: str, ip: str) -> tuple[Counter, ...]:
+    def own(self, subject: Subject, *, ip: str) -> tuple[Counter, ...]:
         """Return what counts wrong passwords of an owner who is where they logged in before.
 
         In place of what counts everybody else's, which a stranger can use up.
         """
-        return self.counters(LOGIN_FAILED, ip=ip, key=address, within=network_of(ip))
+        return self._guesses(subject, ip, network_of(ip))
 
-    def strangers(self, *, address: str, ip: str) -> tuple[Counter, ...]:
+    def strangers(self, subject: Subject, *, ip: str) -> tuple[Counter, ...]:
         """Return what counts wrong passwords of everybody else."""
-        return self.counters(LOGIN_FAILED, ip=ip, key=address)
+        return self._guesses(subject, ip, "")
 
-    def trusted(self, *, address: str, browser: str) -> tuple[Counter, ...]:
+    def series(self, *, within: str = "") -> tuple[str, ...]:
+        """Return what the keys of `strangers` begin with that end with a subject's.
+
+        Those of `own` are `within` its network.
+        """
+        rates = self.account.get(LOGIN_FAILED, ())
+        return tuple(_series(rate, within) for rate in rates if rate.per is Per.KEY)
+
+    def _guesses(self, subject: Subject, ip: str, within: str) -> tuple[Counter, ...]:
+        return tuple(
+            counter_of(LOGIN_FAILED, rate, f"{network_of(ip)} ")
+            if rate.per is Per.IP
+            else Counter(
+                f"{_series(rate, within)}{subject.key}", rate.amount, rate.window, subject.about
+            )
+            for rate in self.account.get(LOGIN_FAILED, ())
+        )
+
+    def trusted(self, *, user: str, browser: str) -> tuple[Counter, ...]:
         """Return what counts wrong passwords of an owner in a browser that they trust.
 
         By every rate of a failed login: the browser is the origin then, so that a stranger in the
         same network does not use it up either.
         """
-        value = f"{address} browser {browser}"
+        value = f"{user} browser {browser}"
         rates = self.account.get(LOGIN_FAILED, ())
-        return tuple(counter_of(LOGIN_FAILED, rate, value, about=address) for rate in rates)
+        return tuple(counter_of(LOGIN_FAILED, rate, value, about=user) for rate in rates)
 
-    def trusted_in_a_row(self, address: str) -> Counter:
-        """Return what counts the failures that `trusted` does, of all browsers, in a row."""
-        return counter_of(LOGIN_FAILED, TRUSTED_IN_A_ROW, f"{address} browsers", about=address)
+    def trusted_in_a_row(self, user: str, password_hash: str | None) -> Counter:
+        """Return what counts the failures that `trusted` does, of all browsers, in a row.
 
-    def mails(self, *, address: str, ip: str) -> tuple[Counter, ...]:
-        """Return what counts the mails to an address that anybody can ask for.
+        They are failures of one password: another one is counted anew, whoever has written it.
+        """
+        value = f"{user} browsers {password_hash}"
+        return counter_of(LOGIN_FAILED, TRUSTED_IN_A_ROW, value, about=user)
+
+    def options(
+        self, *, ip: str, user: str | None = None, pending: bool = False
+    ) -> tuple[Counter, ...]:
+        """Return what counts how often options for keys are asked for.
+
+        A `user` who has proved something is an origin by themselves, or whoever asks without end
+        from the same network would stop everybody there. While their login is `pending` they are
+        another: who has the password and no more does not stop those who are logged in.
+        """
+        if user is None:
+            return self.counters(WEBAUTHN_OPTIONS, ip=ip)
+        value = f"{'login' if pending else 'user'} {user}"
+        rates = self.mfa.get(WEBAUTHN_OPTIONS, ())
+        return tuple(counter_of(WEBAUTHN_OPTIONS, rate, value, about=user) for rate in rates)
+
+    def mails(
+        self, *, address: str, ip: str, action: str = CONFIRM_EMAIL, at_home: bool = False
+    ) -> tuple[Counter, ...]:
+        """Return what counts the mails to an address that anybody can ask for, by `action`.
 
         Mails with a code, and those that take their place where there is an account, are counted
-        as one: by whatever differed, strangers could tell who has one.
+        as one: by whatever differed, strangers could tell who has one. Who is `at_home`, where
+        the owner has logged in before, is counted apart from strangers, who could use that up.
         """
-        fixed = (counter_of("mail", rate, address, about=address) for rate in MAILS)
-        return (*self.counters(CONFIRM_EMAIL, ip=ip, key=address), *fixed)
+        within = network_of(ip) if at_home else ""
+        to = f"{address} {within}".rstrip()
+        fixed = (counter_of("mail", rate, to, about=address) for rate in MAILS)
+        return (*self.counters(action, ip=ip, key=address, within=within), *fixed)
+
+    def mails_upon_proof(self, address: str) -> tuple[Counter, ...]:
+        """Return what counts the mails to an address that take another proof to ask for."""
+        to = f"{address} upon proof"
+        return tuple(counter_of("mail", rate, to, about=address) for rate in MAILS)
 
     def here(self, *, user: str, ip: str) -> Counter:
         """Return what counts a person's wrong second factors from one network, in every place."""
         value = f"{user} {network_of(ip)}"
         return counter_of(SECOND_FACTOR, self.second_factor, value, about=user)
+
+
+def guesses_at(who: str) -> str:
+    """Return what the counters of wrong passwords are about: an account's, or a name's.
+
+    Not the id or the address itself, which others are about: a new password makes other failures
+    of these.
+    """
+    return f"password {who}"
+
+
+def guessed_at(user_id: str) -> Subject:
+    """Return an account as the subject of guesses."""
+    return Subject(user_id, about_of(guesses_at(user_id)))
+
+
+def name_of(canonical: str) -> Subject:
+    """Return a name that is nobody's as the subject of guesses."""
+    return Subject(
+        sha256(f"name {canonical}".encode()).hexdigest(), about_of(guesses_at(canonical))
+    )
+
+
+def _series(rate: Rate, within: str) -> str:
+    return sha256(f"{LOGIN_FAILED} {rate} subject {within}".encode()).hexdigest() + ":"
 
 
 def about_of(value: str) -> str:
@@ -277,6 +374,7 @@ def doublings_of(rate: Rate) -> int:
     return max(0, math.ceil(math.log2(LONGEST_REST / rate.window)))
 
 
+@lru_cache(maxsize=REMEMBERED)
 def network_of(address: str) -> str:
     """Return what counts as one origin: an IPv4 address, or the /64 around an IPv6 one.
 

@@ -12,7 +12,20 @@ class MethodKind(StrEnum):
     """By what means."""
 
     PASSWORD = "password"  # noqa: S105
+    PASSWORD_RESET = "password_reset"  # noqa: S105
+    CODE = "code"
     MFA = "mfa"
+
+
+BY_MAIL = frozenset({MethodKind.CODE, MethodKind.PASSWORD_RESET})
+"""Kinds of proof that whoever reads a person's mails can give, alone or together."""
+
+MAILED_CODE = ("mca",)
+"""What a code or link that was mailed proves: that its channel is the person's as well (RFC 8176).
+
+It is no one-time password of RFC 4226 or 6238, and no out-of-band authenticator either, for which
+NIST SP 800-63B-4 does not take e-mail: it adds no factor to another proof.
+"""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -20,13 +33,15 @@ class Method:
     """One proof that was accepted.
 
     `amr` are authentication method references (RFC 8176); `id` and `type` name the authenticator.
-    One that is `passwordless` has logged the person in by itself.
+    `email` or `username` is what was typed. One that is `passwordless` has logged the person in by
+    itself.
     """
 
     kind: MethodKind
     at: datetime
     amr: tuple[str, ...]
     email: str | None = None
+    username: str | None = None
     id: str | None = None
     type: str | None = None
     reauthenticated: bool = False
@@ -48,9 +63,10 @@ def assurance_level(methods: Iterable[Method]) -> int:
     """Return the authenticator assurance level, 1 or 2 (NIST SP 800-63B-4 section 2).
 
     A passkey that verifies its user, as it has to in order to log in alone, is two factors in one.
+    What was mailed is none: not a code, and not a password that was reset by mail.
     """
     proofs = tuple(methods)
-    kinds = {method.kind for method in proofs}
+    kinds = {method.kind for method in proofs} - BY_MAIL
     return 2 if len(kinds) > 1 or any(method.passwordless for method in proofs) else 1
 
 

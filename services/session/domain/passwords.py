@@ -34,9 +34,18 @@ AT_START = re.compile(rf"\A{SIGNS}")
 AT_END = re.compile(rf"{SIGNS}\Z")
 
 
+PASSWORD_CODES = (
+    "password_entirely_numeric",
+    "password_too_common",
+    "password_too_short",
+    "password_too_similar",
+)
+"""Codes of what `password_faults` finds."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class PasswordRules:
-    """Which rules new passwords are held to. Without a `similarity` no address is looked at.
+    """Which rules new passwords are held to. Without a `similarity` no name is looked at.
 
     `common` are the passwords, in lower case, of which `refuse_common` speaks, beside its rules.
     """
@@ -52,12 +61,20 @@ RULES = PasswordRules()
 
 
 def password_faults(
-    password: str, rules: PasswordRules = RULES, *, email: str | None, param: str = "password"
+    password: str,
+    rules: PasswordRules = RULES,
+    *,
+    email: str | None,
+    username: str | None = None,
+    param: str = "password",
 ) -> list[Fault]:
     """Return everything that is wrong with a new password, in allauth's order of rules."""
     broken = []
-    if email and rules.similarity and is_similar(password, email, rules.similarity):
-        broken.append(("too_similar", "The password is too similar to the email address."))
+    theirs = {"username": username, "email address": email}
+    for what, value in theirs.items():
+        if value and rules.similarity and is_similar(password, value, rules.similarity):
+            broken.append(("too_similar", f"The password is too similar to the {what}."))
+            break
     if len(password) < rules.min_length:
         least = f"It must contain at least {rules.min_length} characters."
         broken.append(("too_short", f"This password is too short. {least}"))
@@ -70,10 +87,10 @@ def password_faults(
     ]
 
 
-def is_similar(password: str, email: str, limit: float = SIMILARITY) -> bool:
-    """Tell whether a password is like an address, or a part of it, by `limit` or more of 1."""
-    address, lowered = email.lower(), password.lower()
-    parts = {address, *re.split(r"\W+", address)}
+def is_similar(password: str, value: str, limit: float = SIMILARITY) -> bool:
+    """Tell whether a password is like `value`, or a part of it, by `limit` or more of 1."""
+    whole, lowered = value.lower(), password.lower()
+    parts = {whole, *re.split(r"\W+", whole)}
     return any(_alike(lowered, part, limit) for part in parts if len(part) >= MIN_PART)
 
 

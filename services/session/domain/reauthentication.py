@@ -15,6 +15,7 @@ class Matter(StrEnum):
 
     FIRST_PASSWORD = "first_password"  # noqa: S105
     MFA = "mfa"
+    EMAIL = "email"
     DELETION = "deletion"
 
 
@@ -22,14 +23,17 @@ class Matter(StrEnum):
 class Reauthentication:
     """What the operator chose. Defaults are allauth's, but for `mfa_by_mfa`, which it has not.
 
-    `mfa` says whether that takes a proof less than `window` old; with `mfa_by_mfa` whoever has a
+    `account` says whether a change of addresses takes a proof less than `window` old, and `mfa`
+    whether one of the second factor does; with `mfa_by_mfa` whoever has a
     second factor changes it only by proving a second factor, whatever else is set. To delete the
     account always takes a proof, the same as to change the second factor does. A first password
     always takes a second factor, where there is one: whoever finds a session open would set one,
-    and prove themselves by it ever after.
+    and prove themselves by it ever after. So does any change of the authenticators of who has no
+    password: by one that is added a first password could be set.
     """
 
     window: timedelta = timedelta(minutes=5)
+    account: bool = False
     mfa: bool = True
     mfa_by_mfa: bool = False
 
@@ -52,7 +56,10 @@ class Reauthentication:
     def _asked_for(self, matter: Matter, account: Account) -> frozenset[MethodKind]:
         if matter is Matter.FIRST_PASSWORD:
             return frozenset({MethodKind.MFA})
-        if self.mfa_by_mfa and account.register.has_second_factor:
+        if matter is Matter.EMAIL:
+            return ALL if self.account else frozenset()
+        by_mfa = self.mfa_by_mfa or not account.has_usable_password
+        if by_mfa and account.register.has_second_factor:
             return frozenset({MethodKind.MFA})
         return ALL if self.mfa or matter is Matter.DELETION else frozenset()
 

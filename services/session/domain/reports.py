@@ -14,11 +14,6 @@ REPORTED: Mapping[str, MailKind] = {
 """The mail that tells of each type of event."""
 
 
-def reports_copies(type: str) -> bool:
-    """Tell whether the factor of that kind reports copies; others tell of them in their answers."""
-    return f"mfa.{service_of(type)}.clone_suspected" in REPORTED
-
-
 @dataclass(frozen=True, kw_only=True)
 class Report:
     """An event of another service, as far as it is told: what, of whom, when and from where.

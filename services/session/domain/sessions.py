@@ -7,6 +7,7 @@ from hashlib import sha256
 
 from services.session.domain.addresses import display_of
 from services.session.domain.methods import Method
+from services.session.domain.processes import NONE_UNDER_WAY, Processes
 from services.session.domain.register import Register
 from services.session.domain.stages import Facts, Login, Stage, next_stage
 
@@ -20,13 +21,17 @@ class Client(StrEnum):
 
 @dataclass(frozen=True, kw_only=True)
 class Account:
-    """A person's account. `mfa_rests_until`: no second factor is judged before.
+    """A person's account. `email` is the primary address, `username` what they call themselves.
 
-    `register_read` is the register letter by letter, so that a write can tell whether it still is.
+    Each of them is there where the operator wants people to have one, or the person does.
+
+    It `has_claims` if the person says of another address that it is theirs, and has yet to show it.
+    No second factor is judged before `mfa_rests_until`. `register_read` is the register letter by
+    letter, so that a write can tell whether it still is.
     """
 
     id: str
-    email: str
+    email: str | None
     email_verified: bool
     password_hash: str | None = field(repr=False)
     factor_epoch: int
@@ -35,11 +40,18 @@ class Account:
     register: Register
     mfa_rests_until: datetime
     register_read: str = field(default="", repr=False)
+    username: str | None = None
+    has_claims: bool = False
 
     @property
     def display(self) -> str:
         """What the person is called."""
-        return display_of(self.email)
+        return self.username or display_of(self.email or self.id)
+
+    @property
+    def label(self) -> str:
+        """What the account is called on a person's own devices, beside other accounts of theirs."""
+        return self.email or self.username or self.id
 
     @property
     def has_usable_password(self) -> bool:
@@ -50,7 +62,8 @@ class Account:
     def is_unfinished(self) -> bool:
         """Whether nobody can get into it: there is no way in, or its address was never verified.
 
-        Then it does not hold the address against whoever proves to own that.
+        Then it does not hold the address against whoever proves to own that. Whether it has to be
+        verified is for `Verification.is_unfinished` to say.
         """
         has_way_in = self.has_usable_password and self.email_verified
         return not (has_way_in or self.register.entries or self.disabled)
@@ -61,6 +74,7 @@ class Account:
         return Facts(
             email_verified=self.email_verified,
             has_second_factor=self.register.has_second_factor,
+            email=self.email,
         )
 
     def was_used_since(self, before: "Account") -> bool:
@@ -83,8 +97,9 @@ NOBODY = Facts(email_verified=False, has_second_factor=False)
 class Session:
     """A session. `id` is internal and stays while its token changes.
 
-    It is authenticated from `authenticated_at` on, and until then has at most a `login` under way;
-    with neither it is empty, which is what a login that failed leaves behind.
+    It is authenticated from `authenticated_at` on, and until then has at most a `login` under way,
+    and `processes` besides; with none of them it is empty, which is what a login that failed
+    leaves behind.
     """
 
     id: str
@@ -98,6 +113,7 @@ class Session:
     authenticated_at: datetime | None = None
     login: Login | None = None
     methods: tuple[Method, ...] = ()
+    processes: Processes = NONE_UNDER_WAY
 
 
 def recorded_id(session_id: str) -> str:

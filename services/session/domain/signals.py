@@ -25,19 +25,21 @@ def current_user_details(account: Account, entry: Entry) -> Signal | None:
     rp_id, handle = entry.facts.get("rp_id"), entry.facts.get("user_handle")
     if rp_id is None or handle is None:
         return None
-    named = {"name": account.email, "displayName": account.email}  # as when it was made
+    named = {"name": account.label, "displayName": account.label}  # as when it was made
     return {"currentUserDetails": {"rpId": rp_id, "userId": handle, **named}}
 
 
 def all_accepted_credentials(register: Register, known: Entry) -> Signal | None:
     """Return which passkeys of a person count, so that browsers offer no others of theirs.
 
-    `known` is one of them, or was: it tells for whom they are. None if its factor tells too little.
+    `known` is one of them, or was: it tells for whom they are, and those that were made for another
+    RP ID are not told of. None if its factor tells too little.
     """
     rp_id, handle = known.facts.get("rp_id"), known.facts.get("user_handle")
     if rp_id is None or handle is None:
         return None
-    ids = [entry.facts.get("credential_id") for entry in register.of_type(WEBAUTHN)]
+    alike = (e for e in register.of_type(WEBAUTHN) if e.facts.get("rp_id") == rp_id)
+    ids = [entry.facts.get("credential_id") for entry in alike]
     accepted = {"rpId": rp_id, "userId": handle, "allAcceptedCredentialIds": [i for i in ids if i]}
     return {"allAcceptedCredentials": accepted}
 

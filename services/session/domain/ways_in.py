@@ -20,11 +20,14 @@ def has_way_in(account: Account, *, without: Collection[str] = ()) -> bool:
 def is_passkey(entry: Entry) -> bool:
     """Tell whether an authenticator can log its owner in alone, as far as its factor tells.
 
-    Many browsers do not say whether a key can be found without a name: those count too.
+    That is one that was asked for as a passkey and has verified its user: its factor lets in no
+    other. Whether it can be found without a name (`is_passwordless`) browsers say, or do not: it is
+    a hint that nobody has signed. It makes no passkey of what was asked for as a second factor,
+    and where it says no, it is believed, for then a way in is kept that may not be needed.
     """
     facts = entry.facts
     return (
         entry.type == WEBAUTHN
-        and facts.get("user_verified") is not False
+        and facts.get("serves_alone") is True
         and facts.get("is_passwordless") is not False
     )

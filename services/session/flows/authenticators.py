@@ -20,4 +20,4 @@ class AuthenticatorsFlow:
         offered = self._factors.offered
         shown = (e for e in account.register.entries if is_real(e.type) or e.type in offered)
         keys = account.register.of_type(WEBAUTHN)
-        return Authenticators(tuple(shown), signal=of_keys(account, keys[0]) if keys else None)
+        return Authenticators(tuple(shown), signal=of_keys(account, keys[-1]) if keys else None)

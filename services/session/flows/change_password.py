@@ -9,6 +9,7 @@ from services.session.domain.faults import (
     required,
     too_many_attempts,
 )
+from services.session.domain.identifiers import by_id
 from services.session.domain.limits import CHANGE_PASSWORD
 from services.session.domain.mails import MailKind
 from services.session.domain.passwords import RULES, PasswordRules, password_faults
@@ -20,6 +21,7 @@ from services.session.events import (
     PasswordChangeLimited,
     PasswordSet,
 )
+from services.session.flows.grants import Grants
 from services.session.flows.notices import Notices
 from services.session.flows.outcomes import (
     LoginNeeded,
@@ -65,6 +67,7 @@ class ChangePasswordFlow:
         self,
         store: Store,
         notices: Notices,
+        grants: Grants,
         hasher: PasswordHasher,
         clock: Clock,
         *,
@@ -74,6 +77,7 @@ class ChangePasswordFlow:
     ) -> None:
         self._store = store
         self._notices = notices
+        self._grants = grants
         self._hasher = hasher
         self._clock = clock
         self._reauthentication = reauthentication
@@ -103,7 +107,7 @@ class ChangePasswordFlow:
         unread = self._unread(account, current, new, faults)
         if current is None and unread:
             return Refused(unread)
-        known = await self._guesses.known(visit, account.email, account.id)
+        known = await self._guesses.known(visit, by_id(account.id), account.id)
         limited = await self._guesses.limited(known, account.id)
         if limited is not None:
             return limited
@@ -112,7 +116,7 @@ class ChangePasswordFlow:
         if current is not None and not await self._hasher.verify(current, account.password_hash):
             return await self._guesses.wrong(
                 visit,
-                account.email,
+                by_id(account.id),
                 known,
                 about=account.id,
                 user_id=account.id,
@@ -132,7 +136,9 @@ class ChangePasswordFlow:
             mine = [required(CURRENT)]
         others = [fault for fault in faults if fault.param != CURRENT]
         if new is not None:
-            others += password_faults(new, rules, email=account.email, param=NEW)
+            others += password_faults(
+                new, rules, email=account.email, username=account.username, param=NEW
+            )
         return (*mine, *others)
 
     async def _write(
@@ -148,14 +154,16 @@ class ChangePasswordFlow:
                 moved, hash_token(token), ip=visit.address, user_agent=visit.user_agent
             )
         )
+        grant = None if token is None else self._grants.of(moved, now)
         first = not account.has_usable_password
         kind = MailKind.PASSWORD_SET if first else MailKind.PASSWORD_CHANGED
         event = PasswordSet(user_id=account.id) if first else PasswordChanged(user_id=account.id)
         written = await self._store.write(
             *self._store.accept_password(known, now),
             set_password(account, password_hash),
-            *self._guesses.counted(visit, now, account.id),
+            *self._guesses.counted(visit, known, now, account.id),
             own,
+            *(() if grant is None else (grant.step,)),
             forget_origins(account.id, but=known.arrival.origin),
             *self._notices.tell(account.email, kind, now),
             events=[event],
@@ -171,7 +179,11 @@ class ChangePasswordFlow:
             factor_epoch=account.factor_epoch + 1,
         )
         moved = replace(moved, version=moved.version + 1)
-        return Standing(visit=replace(visit, session=moved, account=changed), token=token)
+        return Standing(
+            visit=replace(visit, session=moved, account=changed),
+            token=token,
+            tokens=grant.tokens if grant else None,
+        )
 
     async def _unfit(
         self, visit: Visit, account: Account, known: Known, unread: tuple[Fault, ...]
@@ -180,18 +192,18 @@ class ChangePasswordFlow:
         now = self._clock()
         counted = await self._store.write(
             *self._store.within(known.counters, now),
-            *self._guesses.counted(visit, now, account.id),
+            *self._guesses.counted(visit, known, now, account.id),
         )
         if counted is not None:
             return Refused(unread)
         return await self._guesses.beyond(
-            visit, account.email, known, about=account.id, user_id=account.id
+            visit, by_id(account.id), known, about=account.id, user_id=account.id
         )
 
     async def _overtaken(self, visit: Visit, account: Account, known: Known) -> Outcome:
         """Say why nothing was written: too many tried, or something else changed meanwhile."""
         limited = await self._guesses.overtaken(
-            visit, account.email, known, about=account.id, user_id=account.id
+            visit, by_id(account.id), known, about=account.id, user_id=account.id
         )
         if limited is not None:
             return limited

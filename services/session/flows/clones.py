@@ -1,6 +1,6 @@
 """Authenticators that may have been copied: whoever has the original is told by mail.
 
-Here, of factors that say so in their answers alone. What is on the bus is told of by `reports`.
+Here, of factors that say so in their answers. What is on the bus is told of by `reports`.
 """
 
 from collections.abc import Iterable, Mapping
@@ -8,7 +8,6 @@ from datetime import datetime
 
 from services.session.domain.mails import MailKind
 from services.session.domain.register import Entry
-from services.session.domain.reports import reports_copies
 from services.session.domain.sessions import Account
 from services.session.flows.notices import Notices
 from shared.database import Step
@@ -45,8 +44,6 @@ class Clones:
         return () if entry is None else self._told(account, entry, now)
 
     def _told(self, account: Account, entry: Entry, now: datetime) -> tuple[Step, ...]:
-        if reports_copies(entry.type):
-            return ()
         name = entry.facts.get("name")
         facts = {"factor": entry.type} | ({"key": name} if isinstance(name, str) else {})
         return self._notices.tell(account.email, MailKind.CLONE_SUSPECTED, now, facts)

@@ -9,6 +9,7 @@ from services.session.domain.methods import MethodKind
 from services.session.domain.reauthentication import Matter, Reauthentication
 from services.session.domain.register import Register
 from services.session.domain.sessions import Account, Session
+from services.session.domain.verification import Verification
 from services.session.events import SecondFactorFailed
 from services.session.flows.enrolment import Enrolment
 from services.session.flows.outcomes import (
@@ -43,6 +44,7 @@ class CodeFactorFlow:
         clock: Clock,
         *,
         reauthentication: Reauthentication,
+        verification: Verification,
         kind: str,
         shown: Collection[str] | None = None,
     ) -> None:
@@ -52,6 +54,7 @@ class CodeFactorFlow:
         self._second_factor = second_factor
         self._clock = clock
         self._reauthentication = reauthentication
+        self._verification = verification
         self._kind = kind
         self._shown = shown
 
@@ -62,7 +65,7 @@ class CodeFactorFlow:
         session, account = visit.logged_in
         for entry in account.register.of_type(self._kind):
             return Enrolled(entry)
-        if not account.email_verified:
+        if self._verification.bars(account):
             return Misfit((UNVERIFIED_EMAIL,))
         display = await self._enrolment.begin(account, session, self._kind)
         shown = display if self._shown is None else self._shown
@@ -85,7 +88,7 @@ class CodeFactorFlow:
             return ReauthenticationNeeded(visit, methods)
         if account.register.of_type(self._kind):
             return Refused((incorrect_code(),))
-        if not account.email_verified:
+        if self._verification.bars(account):
             return Refused((replace(UNVERIFIED_EMAIL, param="code"),))
         spot = await self._second_factor.spot(visit, account)
         if await self._second_factor.rests(account, spot):

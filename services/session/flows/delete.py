@@ -1,6 +1,6 @@
 """Deleting a person: one write here, and then everybody else is asked to forget them."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime, timedelta
 
 import structlog
@@ -48,7 +48,7 @@ class Deletion:
     def steps(
         self,
         id: str,
-        email: str | None,
+        addresses: Sequence[str],
         register: Register,
         now: datetime,
         *,
@@ -56,17 +56,22 @@ class Deletion:
     ) -> Iterator[Step]:
         """Yield the steps; they refuse as `People.delete` does.
 
+        The first of the `addresses` is told, if there is any.
         The factors forget everything of the person, but for what is being made at this moment and
         may come after that: it is left to the sweep.
         """
         yield from self._people.delete(id, register, now, account=account)
-        yield self._people.forget_counters(id, email)
+        yield self._people.forget_counters(id, *addresses)
         if register.pending is not None:
             for named in register.pending.involved:
                 yield self._store.bury(id, named, now + BURIAL_DELAY)
         yield self._notices.withdraw_all(id)
-        if email is not None:
+        for email in addresses[:1]:
             yield from self._notices.tell(email, MailKind.ACCOUNT_DELETED, now)
+
+    async def addresses(self, id: str) -> list[str]:
+        """Return the addresses of a person, the primary one first."""
+        return [address.address for address in await self._people.addresses(id)]
 
 
 class DeleteFlow:
@@ -98,11 +103,10 @@ class DeleteFlow:
         if methods:
             return ReauthenticationNeeded(visit, methods)
         nobody = visit.as_nobody
+        addresses = await self._deletion.addresses(account.id)
         written = await self._store.write(
             self._store.end_session(session.id),
-            *self._deletion.steps(
-                account.id, account.email, account.register, now, account=account
-            ),
+            *self._deletion.steps(account.id, addresses, account.register, now, account=account),
             events=[UserDeleted(user_id=account.id, by=PERSON)],
         )
         if written is not None:

@@ -54,7 +54,7 @@ class Enrolment:
                 account.id,
                 account.register.next_id(account.id, session.id, type),
                 session_id=session.id,
-                account_name=account.email,
+                account_name=account.label,
                 options=options,
             )
         except Conflict:  # it is being completed at this moment

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from datetime import datetime
 
 from services.session.domain.mails import Mail, MailKind
+from services.session.flows.spoken import spoken
 from services.session.store import MailStore
 from shared import context
 from shared.database import Step
@@ -15,7 +16,8 @@ ID_BYTES = 16
 class Notices:
     """Makes notices due. Every one says when it was, from which address and with what browser.
 
-    Without `enabled` (ACCOUNT_EMAIL_NOTIFICATIONS) nobody is told anything.
+    Without `enabled` (ACCOUNT_EMAIL_NOTIFICATIONS) nobody is told anything, nor is who has no
+    address to be told at (`to` is None).
     """
 
     def __init__(self, mails: MailStore, *, enabled: bool) -> None:
@@ -23,7 +25,11 @@ class Notices:
         self._enabled = enabled
 
     def tell(
-        self, to: str, kind: MailKind, now: datetime, facts: Mapping[str, str] | None = None
+        self,
+        to: str | None,
+        kind: MailKind,
+        now: datetime,
+        facts: Mapping[str, str] | None = None,
     ) -> tuple[Step, ...]:
         """Return the steps that tell the owner of address `to` at once.
 
@@ -32,22 +38,29 @@ class Notices:
         return self._due(to, kind, now, facts or {}, at=None, topic=None)
 
     def tell_later(
-        self, to: str, kind: MailKind, now: datetime, *, at: datetime, topic: str
+        self,
+        to: str | None,
+        kind: MailKind,
+        now: datetime,
+        *,
+        at: datetime,
+        topic: str,
+        facts: Mapping[str, str] | None = None,
     ) -> tuple[Step, ...]:
         """Return the steps that tell the owner of `to` at a later time, unless withdrawn.
 
         Of one topic only one notice waits at a time.
         """
-        return self._due(to, kind, now, {}, at=at, topic=topic)
+        return self._due(to, kind, now, facts or {}, at=at, topic=topic)
 
     def tell_of_report(
-        self, to: str, kind: MailKind, now: datetime, *, id: str, facts: Mapping[str, str]
+        self, to: str | None, kind: MailKind, now: datetime, *, id: str, facts: Mapping[str, str]
     ) -> tuple[Step, ...]:
         """Return the steps that tell the owner of `to` of what another service has reported.
 
         `facts` are all that there is to tell, `id` is that of the mail.
         """
-        if not self._enabled:
+        if not self._enabled or to is None:
             return ()
         return (self._mails.due(Mail(id=id, kind=kind, to=to, facts=facts), now),)
 
@@ -61,7 +74,7 @@ class Notices:
 
     def _due(
         self,
-        to: str,
+        to: str | None,
         kind: MailKind,
         now: datetime,
         facts: Mapping[str, str],
@@ -69,9 +82,9 @@ class Notices:
         at: datetime | None,
         topic: str | None,
     ) -> tuple[Step, ...]:
-        if not self._enabled:
+        if not self._enabled or to is None:
             return ()
-        told = {**circumstances(now, context.current()), **facts}
+        told = {**circumstances(now, context.current()), **spoken(), **facts}
         mail = Mail(id=new_token(ID_BYTES), kind=kind, to=to, facts=told)
         return (self._mails.due(mail, now, at=at, topic=topic),)
 

@@ -1,12 +1,14 @@
 """What operators do to accounts: each is one write, with its event and its mail to the person."""
 
 from collections.abc import Sequence
+from datetime import datetime
 
 from services.session.domain.addresses import parse_address
 from services.session.domain.faults import Fault
 from services.session.domain.mails import MailKind
-from services.session.domain.passwords import PasswordRules, password_faults
+from services.session.domain.passwords import password_faults
 from services.session.domain.sessions import recorded_id
+from services.session.domain.signup_fields import EMAIL, USERNAME
 from services.session.events import (
     SecondFactorReset,
     UserCreated,
@@ -23,6 +25,7 @@ from services.session.flows.engine import ID_BYTES
 from services.session.flows.notices import Notices
 from services.session.flows.passwords import PasswordHasher
 from services.session.flows.register import BURIAL_DELAY
+from services.session.flows.signup import SignupPolicy
 from services.session.store import Store
 from services.session.store.credentials import forget_origins
 from services.session.store.people import Erasure, LiveSession, People, Person
@@ -49,9 +52,9 @@ class WeakPassword(Malformed):
 class Operating:
     """The use cases of `countersign user`.
 
-    PERSON is an address or an id. Everything raises NotFound if there is nobody of that name, and
-    Conflict, with a sentence, if it cannot be done to them. No factor is called, and of other
-    services only the keeper of trust, about nothing else.
+    PERSON is an address, a username or an id. Everything raises NotFound if there is nobody of that
+    name, and Conflict, with a sentence, if it cannot be done to them. No factor is called, and of
+    other services only the keeper of trust, about nothing else.
     """
 
     def __init__(
@@ -63,7 +66,7 @@ class Operating:
         *,
         hasher: PasswordHasher,
         clock: Clock,
-        rules: PasswordRules,
+        names: SignupPolicy,
     ) -> None:
         self._store = store
         self._people = people
@@ -71,26 +74,32 @@ class Operating:
         self._notices = notices
         self._hasher = hasher
         self._clock = clock
-        self._rules = rules
+        self._names = names
+        self._rules = names.passwords
 
     async def find(self, person: str) -> Person:
-        """Return who has that address, in whatever spelling, or that id."""
-        found = await self._people.find(parse_address(person) or person, self._clock())
+        """Return who has that address or username, in whatever spelling, or that id."""
+        found = await self._people.find(person, self._clock())
         if found is None:
             raise NotFound(f"There is nobody called {person!r}.")
         return found
 
-    async def create(self, email: str, password: str | None, *, verified: bool) -> str:
+    async def create(
+        self,
+        email: str | None,
+        password: str | None,
+        *,
+        username: str | None = None,
+        verified: bool = False,
+    ) -> str:
         """Make an account and return its id. Raises WeakPassword, or Conflict if it is taken.
 
         Without a password there is none, and nobody can log in by one. Unless `verified`, the
-        first login waits for a code that is mailed.
+        first login waits for a code that is mailed, where addresses have to be verified.
         """
-        address = parse_address(email)
-        if address is None:
-            raise Malformed(f"{email!r} is no e-mail address.")
+        address, name = self._address(email), self._username(username)
         if password is not None and (
-            faults := password_faults(password, self._rules, email=address)
+            faults := password_faults(password, self._rules, email=address, username=name)
         ):
             raise WeakPassword(faults)
         password_hash = None if password is None else await self._hasher.hash(password)
@@ -99,6 +108,7 @@ class Operating:
             id=user_id,
             email_id=new_token(ID_BYTES),
             address=address,
+            username=name,
             password_hash=password_hash,
             verified=verified,
             now=now,
@@ -108,14 +118,36 @@ class Operating:
         try:
             await self._store.write(*made, *told, events=[created])
         except Conflict:
-            raise Conflict(f"There is an account with the address {address}.") from None
+            called = " or ".join(filter(None, (address, name)))
+            raise Conflict(f"There is an account called {called}.") from None
         return user_id
+
+    def _address(self, email: str | None) -> str | None:
+        if email is None and self._names.fields.requires(EMAIL):
+            raise Malformed("An account needs an e-mail address here.")
+        address = None if email is None else parse_address(email)
+        if email is not None and address is None:
+            raise Malformed(f"{email!r} is no e-mail address.")
+        return address
+
+    def _username(self, username: str | None) -> str | None:
+        rules = self._names.usernames
+        if username is None:
+            if self._names.fields.requires(USERNAME):
+                raise Malformed("An account needs a username here.")
+            return None
+        if rules is None:
+            raise Malformed("Accounts have no usernames here.")
+        name = rules.parse(username)
+        if isinstance(name, Fault):
+            raise Malformed(name.message)
+        return name
 
     async def disable(self, person: str) -> None:
         """Disable an account. Its sessions and its logins under way end with that."""
         found = await self._living(person)
         if found.disabled_at is not None:
-            raise Conflict(f"{found.email} is disabled already.")
+            raise Conflict(f"{found.name} is disabled already.")
         await self._write(
             found,
             MailKind.ACCOUNT_DISABLED,
@@ -128,7 +160,7 @@ class Operating:
         """Let an account that was disabled be used again."""
         found = await self._living(person)
         if found.disabled_at is None:
-            raise Conflict(f"{found.email} is not disabled.")
+            raise Conflict(f"{found.name} is not disabled.")
         await self._write(
             found,
             MailKind.ACCOUNT_ENABLED,
@@ -146,7 +178,7 @@ class Operating:
             found,
             MailKind.ACCOUNT_UNLOCKED,
             UserUnlocked(user_id=found.id, by=OPERATOR),
-            *self._people.unlock(found.id, found.email),
+            *self._people.unlock(found.id, *_addresses(found)),
         )
 
     async def sessions(self, person: str) -> list[LiveSession]:
@@ -164,7 +196,7 @@ class Operating:
             event,
             self._people.end_session(found.id, session_id),
         ):
-            raise NotFound(f"{found.email} has no session {session_id}.")
+            raise NotFound(f"{found.name} has no session {session_id}.")
 
     async def end_sessions(self, person: str) -> None:
         """End every session, and every login under way."""
@@ -193,7 +225,7 @@ class Operating:
         if browser is not None:
             live = await keeper.browsers(found.id, factor_epoch=found.factor_epoch)
             if browser not in {trusted.id for trusted in live}:
-                raise NotFound(f"{found.email} trusts no browser {browser}.")
+                raise NotFound(f"{found.name} trusts no browser {browser}.")
         revoked = await keeper.revoke(found.id, None if browser is None else [browser])
         if not revoked.browsers:
             return False
@@ -229,10 +261,18 @@ class Operating:
     async def delete(self, person: str) -> None:
         """Delete a person: nothing of the account is left but its id, which is never used again."""
         found = await self._living(person)
-        steps = self._deletion.steps(found.id, found.email, found.register, self._clock())
+        now = self._clock()
+        steps = self._deletion.steps(found.id, _addresses(found), found.register, now)
         event = UserDeleted(user_id=found.id, by=OPERATOR)
         if await self._store.write(*steps, events=[event]) is None:
             raise _changed(found)
+
+    async def limited_until(self, person: Person) -> datetime | None:
+        """Return until when something is used up that `unlock` would forget; None if nothing is.
+
+        From elsewhere, such as where the owner has logged in before, they may log in all the same.
+        """
+        return await self._people.limited_until(person.id, *_addresses(person), now=self._clock())
 
     async def erasure(self, person: Person) -> Erasure | None:
         """Return what is still to be done until somebody who was deleted is forgotten, or None."""
@@ -245,7 +285,7 @@ class Operating:
         """
         found = await self.find(person)
         if found.deleted_at is None:
-            raise Conflict(f"{found.email} is not deleted.")
+            raise Conflict(f"{found.name} is not deleted.")
         event = UserErasureWaived(user_id=found.id, by=OPERATOR, factor=factor)
         steps = self._people.waive(found.id, factor, self._clock())
         if await self._store.write(*steps, events=[event]) is None:
@@ -266,5 +306,9 @@ class Operating:
         return await self._store.write(*steps, *told, events=[event]) is not None
 
 
+def _addresses(person: Person) -> list[str]:
+    return [address.address for address in person.addresses]
+
+
 def _changed(person: Person) -> Conflict:
-    return Conflict(f"The account of {person.email} was changed meanwhile: look at it again.")
+    return Conflict(f"The account of {person.name} was changed meanwhile: look at it again.")

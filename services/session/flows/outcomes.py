@@ -11,6 +11,8 @@ from services.session.domain.register import Entry
 from services.session.domain.sessions import Account, Client, Session, pending_stage
 from services.session.domain.signals import Signal
 from services.session.domain.stages import Stage
+from services.session.domain.tokens import Tokens
+from services.session.store.emails import Address
 from services.session.store.session_list import Listed
 from shared.errors import Mistake
 from shared.trust import Browser
@@ -68,6 +70,11 @@ class Visit:
         return None if self.session is None else pending_stage(self.session, self.account)
 
     @property
+    def resets(self) -> bool:
+        """Whether the session waits for the code by which a password is reset."""
+        return self.session is not None and self.session.processes.reset is not None
+
+    @property
     def types(self) -> tuple[str, ...]:
         """The kinds of authenticators by which the person can prove themselves."""
         return () if self.account is None else self.account.register.types_among(self.offered)
@@ -78,13 +85,15 @@ class Standing:
     """Where the visitor stands now. `token` is the session's token, if it is new.
 
     `trust_tokens` are what the browser is to keep in place of those that it has shown; None if it
-    keeps them. `signal` is what its page may tell it of passkeys.
+    keeps them. `signal` is what its page may tell it of passkeys. `tokens` are what an app is given
+    where somebody has been logged in.
     """
 
     visit: Visit
     token: str | None = field(default=None, repr=False)
     trust_tokens: tuple[str, ...] | None = field(default=None, repr=False)
     signal: Signal | None = None
+    tokens: Tokens | None = None
 
 
 @dataclass(frozen=True)
@@ -112,6 +121,42 @@ class Misfit:
     """The step does not fit the state, and perhaps why."""
 
     faults: tuple[Fault, ...] = ()
+
+
+@dataclass(frozen=True)
+class Addresses:
+    """The addresses of a person, the primary one first."""
+
+    listed: tuple[Address, ...]
+
+
+@dataclass(frozen=True)
+class AddressShown:
+    """An address that is to be verified, and whose it is.
+
+    `is_authenticating` says that a login waits for that.
+    """
+
+    address: str
+    account: Account
+    is_authenticating: bool
+
+
+@dataclass(frozen=True)
+class ResetShown:
+    """The person whose password may be reset."""
+
+    account: Account
+
+
+@dataclass(frozen=True)
+class Unsent:
+    """No mail is sent: there have been enough, or none is needed."""
+
+
+@dataclass(frozen=True)
+class Done:
+    """It is done, and there is no more to say."""
 
 
 @dataclass(frozen=True)
@@ -202,6 +247,13 @@ class TrustedBrowsers:
 
 
 @dataclass(frozen=True)
+class Refreshed:
+    """New tokens in place of those that an app had."""
+
+    tokens: Tokens
+
+
+@dataclass(frozen=True)
 class Removed:
     """What was to go is not there, or no more. `signal` is as in `Standing`."""
 
@@ -213,6 +265,11 @@ Outcome = (
     | Asked
     | Refused
     | Misfit
+    | Addresses
+    | AddressShown
+    | ResetShown
+    | Unsent
+    | Done
     | LoginNeeded
     | StageNeeded
     | ReauthenticationNeeded
@@ -225,4 +282,5 @@ Outcome = (
     | Sessions
     | TrustedBrowsers
     | Removed
+    | Refreshed
 )

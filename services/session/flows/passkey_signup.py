@@ -42,9 +42,9 @@ class PasskeySignupFlow:
         waiting = _waiting(visit)
         if waiting is None:
             return Misfit()
-        if limited := await self._asking.count(visit):
-            return limited
         session, account, _ = waiting
+        if limited := await self._asking.count_for(visit, account):
+            return limited
         return await creation_options(self._enrolment, account, session, passwordless=True)
 
     async def complete(

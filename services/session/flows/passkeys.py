@@ -14,10 +14,15 @@ from services.session.domain.origins import Arrival
 from services.session.domain.register import Entry
 from services.session.domain.sessions import Account, Session
 from services.session.domain.signals import of_keys, unknown_credential
-from services.session.domain.stages import LOGIN_LIFETIME, Stage
 from services.session.events import LoginFailed, LoginLimited
 from services.session.flows.asking import Asking
-from services.session.flows.engine import ID_BYTES, Engine, arrived
+from services.session.flows.empty_sessions import (
+    empty_session,
+    end_of,
+    is_ending,
+    is_worn_out,
+)
+from services.session.flows.engine import Engine, Move, arrived
 from services.session.flows.factors import Factors
 from services.session.flows.login import lost
 from services.session.flows.outcomes import (
@@ -32,6 +37,7 @@ from services.session.flows.outcomes import (
 )
 from services.session.flows.register import Registrar
 from services.session.flows.second_factor import CREDENTIAL
+from services.session.flows.trust import Recognised, Recognition
 from services.session.store import Store
 from shared.clock import Clock
 from shared.database import Step
@@ -40,9 +46,7 @@ from shared.factor import Purpose, Verification
 from shared.token import hash_token, new_token
 
 PASSKEY = "passkey"
-NOBODY = ""  # whose the session is in which nobody has logged in yet
 ANSWERED_WITHIN = timedelta(minutes=5)  # how long a challenge is good at most
-EMPTY_LIFETIME = timedelta(days=1)  # of a session in which nobody has logged in
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -71,12 +75,14 @@ class PasskeyLoginFlow:
         clock: Clock,
         *,
         asking: Asking,
+        recognition: Recognition,
     ) -> None:
         self._store = store
         self._engine = engine
         self._registrar = registrar
         self._factors = factors
         self._asking = asking
+        self._recognition = recognition
         self._clock = clock
 
     async def ask(self, visit: Visit) -> Outcome:
@@ -88,14 +94,15 @@ class PasskeyLoginFlow:
         now = self._clock()
         session, token = visit.session, None
         steps: tuple[Step, ...] = ()
-        if session is None or _is_worn_out(session, now):
-            session, token = _nobodys(visit, now), new_token()
+        if session is None or is_worn_out(session, now, ANSWERED_WITHIN):
+            session, token = empty_session(visit, now), new_token()
             opened = self._store.open_session(
                 session, hash_token(token), ip=visit.address, user_agent=visit.user_agent
             )
             steps = (opened,)
-        elif _is_ending(session, now):
-            kept = self._store.change_session(replace(session, expires_at=_end_of(session, now)))
+        elif is_ending(session, now, ANSWERED_WITHIN):
+            ends_at = end_of(session, now, ANSWERED_WITHIN)
+            kept = self._store.change_session(replace(session, expires_at=ends_at))
             steps = (replace(kept, required=False),)  # it may have moved on meanwhile
         limited = await self._asking.count(visit, *steps)
         if limited is not None:
@@ -154,36 +161,41 @@ class PasskeyLoginFlow:
 
     async def _accepted(self, visit: Visit, owner: Owner, judged: Verification) -> Outcome:
         """Let the owner in, or say why not. Other uses that came in between are no change."""
+        method = _method(owner.entry, judged, self._clock())
+        begun = self._engine.begin(owner.account, method, method.at, owner.arrival)
+        login = self._engine.besides(visit, begun)
+        recognised = await self._recognition.recognise(visit, login, owner.account)
         while True:
-            standing = await self._enter(visit, owner, judged)
-            if standing is not None:
-                return standing
+            entered = await self._enter(visit, owner, judged, recognised)
+            if isinstance(entered, Standing):
+                return entered
             found = await self._store.find_account(owner.account.id)
             if found is None or not found.was_used_since(owner.account):
                 break
             owner = replace(owner, account=found)
-        stage = None if owner.account.email_verified else Stage.VERIFY_EMAIL
-        return await self._over(visit) or await lost(
-            self._store, visit, owner.account, stage, self._clock()
-        )
+        if limited := await self._over(visit):
+            return limited
+        told = LoginLimited(user_id=owner.account.id, method=PASSKEY)
+        return await lost(self._store, entered, self._clock(), told)
 
-    async def _enter(self, visit: Visit, owner: Owner, judged: Verification) -> Standing | None:
-        """Write that the passkey is accepted, and where that leads; None if that is refused."""
+    async def _enter(
+        self, visit: Visit, owner: Owner, judged: Verification, recognised: Recognised
+    ) -> Standing | Move:
+        """Write that the passkey is accepted, and where that leads; that alone if it is refused."""
         now = self._clock()
         account, entry = owner.account, owner.entry
         register = account.register.used(entry.id, now, judged.changed)
-        login = self._engine.begin(account, _method(entry, judged, now), now, owner.arrival)
-        move = self._engine.move(visit, login, account.facts, now)
-        written = await self._store.write(
+        move = self._engine.move(visit, recognised.login, account.facts, now)
+        written = await self._engine.write(
+            move,
+            now,
             *self._store.count(self._counters(visit), now),
             self._store.accept_passkey(account, register),
-            *move.steps,
-            events=move.events,
         )
         if written is None:
-            return None
+            return move
         account = replace(account, register=register)
-        standing = arrived(visit, move, account)
+        standing = arrived(visit, move, account, trust_tokens=recognised.tokens)
         return standing if move.stage else replace(standing, signal=of_keys(account, entry))
 
     async def _wrong(self, visit: Visit, judged: Verification | None = None) -> Outcome:
@@ -225,32 +237,3 @@ def _method(entry: Entry, judged: Verification, now: datetime) -> Method:
         type=entry.type,
         passwordless=True,
     )
-
-
-def _nobodys(visit: Visit, now: datetime) -> Session:
-    return Session(
-        id=new_token(ID_BYTES),
-        client=visit.client,
-        version=0,
-        user_id=NOBODY,
-        session_epoch=0,
-        created_at=now,
-        expires_at=now + LOGIN_LIFETIME,
-        last_seen_at=now,
-    )
-
-
-def _is_ending(session: Session, now: datetime) -> bool:
-    """Tell whether an empty session may be over before a challenge in it is answered."""
-    is_empty = session.login is None and session.authenticated_at is None
-    return is_empty and session.expires_at < now + ANSWERED_WITHIN
-
-
-def _is_worn_out(session: Session, now: datetime) -> bool:
-    """Tell whether that is so, and it cannot be helped."""
-    return _is_ending(session, now) and _end_of(session, now) < now + ANSWERED_WITHIN
-
-
-def _end_of(session: Session, now: datetime) -> datetime:
-    """Return until when an empty session can last."""
-    return min(now + LOGIN_LIFETIME, session.created_at + EMPTY_LIFETIME)

@@ -15,15 +15,22 @@ from shared.errors import Unavailable
 MEMORY = 19456  # KiB; with two passes and one lane OWASP's first choice for argon2id
 PASSES = 2
 LANES = 1
+STRONG = ((47104, 1), (19456, 2), (12288, 3), (9216, 4), (7168, 5))
+"""OWASP's choices for argon2id with one lane, each as strong: KiB of memory, and passes."""
 RETRY_AFTER = timedelta(seconds=1)
 
 T = TypeVar("T")
 
 
+def is_strong(memory: int, passes: int) -> bool:
+    """Tell whether argon2id with `memory` KiB and `passes` is at least one of OWASP's choices."""
+    return any(memory >= least and passes >= fewest for least, fewest in STRONG)
+
+
 class PasswordHasher:
     """Hashes with argon2id, in as many threads as there are cores.
 
-    `queue` is how many may wait for a thread: argon2 cannot be hurried, so a longer queue only
+    `queue` is how many may wait for each thread: argon2 cannot be hurried, so a longer queue only
     makes everybody wait. Beyond it every method raises Unavailable. The threads let go of the
     interpreter lock, so the event loop goes on.
     """
@@ -34,7 +41,7 @@ class PasswordHasher:
         width = threads or os.cpu_count() or 1
         self._argon2 = Argon2(time_cost=passes, memory_cost=memory, parallelism=LANES)
         self._pool = ThreadPoolExecutor(width, thread_name_prefix="argon2")
-        self._room = width + queue
+        self._room = width * (1 + queue)
         self._nobody = self._argon2.hash("the password of nobody")
 
     async def hash(self, password: str) -> str:

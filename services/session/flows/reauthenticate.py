@@ -10,8 +10,10 @@ from services.session.domain.faults import (
     INCORRECT_PASSWORD,
     too_many_attempts,
 )
+from services.session.domain.identifiers import by_id
 from services.session.domain.limits import REAUTHENTICATE
 from services.session.domain.methods import Method, MethodKind, add_method
+from services.session.domain.reauthentication import Matter, Reauthentication
 from services.session.domain.register import Register
 from services.session.domain.sessions import Account, Client, Session
 from services.session.events import (
@@ -22,6 +24,7 @@ from services.session.events import (
 from services.session.flows.outcomes import (
     LoginNeeded,
     Outcome,
+    ReauthenticationNeeded,
     Standing,
     Visit,
 )
@@ -65,13 +68,26 @@ class ReauthenticateFlow:
         clock: Clock,
         *,
         recognition: Recognition,
+        reauthentication: Reauthentication,
     ) -> None:
         self._store = store
         self._registrar = registrar
         self._second_factor = second_factor
         self._hasher = hasher
         self._clock = clock
+        self._reauthentication = reauthentication
         self._guesses = PasswordGuesses(store, recognition, clock, AT_REAUTHENTICATION)
+
+    def needed(self, visit: Visit, matter: Matter) -> ReauthenticationNeeded | None:
+        """Return what the person has to prove before that changes; None if they may go on.
+
+        For pages, which ask before anything is typed. What changes something asks again.
+        """
+        if visit.logged_in is None:
+            return None
+        session, account = visit.logged_in
+        methods = self._reauthentication.missing(matter, session, account, self._clock())
+        return ReauthenticationNeeded(visit, methods) if methods else None
 
     async def by_password(self, visit: Visit, password: str) -> Outcome:
         """Reauthenticate by password. Failures count like those of a login by password.
@@ -81,26 +97,26 @@ class ReauthenticateFlow:
         if visit.logged_in is None:
             return LoginNeeded(visit)
         session, account = visit.logged_in
-        known = await self._guesses.known(visit, account.email, account.id)
+        known = await self._guesses.known(visit, by_id(account.id), account.id)
         limited = await self._guesses.limited(known, account.id)
         if limited is not None:
             return limited
         if not await self._hasher.verify(password, account.password_hash):
             return await self._guesses.wrong(
-                visit, account.email, known, about=account.id, user_id=account.id
+                visit, by_id(account.id), known, about=account.id, user_id=account.id
             )
         now = self._clock()
         method = Method(kind=MethodKind.PASSWORD, at=now, amr=("pwd",), reauthenticated=True)
         conditions = (
             *self._store.accept_password(known, now),
             self._store.account_stands(account),
-            *self._guesses.counted(visit, now, account.id),
+            *self._guesses.counted(visit, known, now, account.id),
         )
         standing = await self._proved(visit, session, account, method, *conditions)
         if standing is not None:
             return standing
         limited = await self._guesses.overtaken(
-            visit, account.email, known, about=account.id, user_id=account.id
+            visit, by_id(account.id), known, about=account.id, user_id=account.id
         )
         return limited or _lost(visit)
 

@@ -125,7 +125,7 @@ class RecoveryCodesFlow:
         if not isinstance(listed, list):
             return Codes(entry)
         codes = tuple(str(code) for code in listed)
-        text = sheet(codes, site=self._site, account=account.email, at=self._clock())
+        text = sheet(codes, site=self._site, account=account.label, at=self._clock())
         return Codes(entry, codes=codes, text=text)
 
     @property

@@ -42,12 +42,15 @@ class Reports:
         kind = REPORTED.get(report.type)
         if kind is None:
             raise Malformed("People are not told of events of this type.")
+        taken = self._reports.take_in(report, self._clock())
         account = await self._store.find_account(report.user_id)
-        written = await self._store.write(
-            self._reports.take_in(report, self._clock()),
-            *(() if account is None else self._told(account, kind, report)),
-        )
-        return written is not None
+        told = () if account is None else self._told(account, kind, report)
+        if told:
+            lives = self._reports.lives(report.user_id)
+            if await self._store.write(taken, lives, *told) is not None:
+                return True
+            # It was taken in before, or by now there is nobody to be told.
+        return await self._store.write(taken) is not None
 
     def _told(self, account: Account, kind: MailKind, report: Report) -> tuple[Step, ...]:
         facts = circumstances(report.at, _context(report))

@@ -27,26 +27,40 @@ class Recognised:
 
 
 class Recognition:
-    """Tells at a login whether the browser is trusted. Without a `keeper` none is, ever."""
+    """Tells at a login whether the browser is trusted. Without a `keeper` none is, ever.
 
-    def __init__(self, keeper: TrustClient | None) -> None:
+    Trust stands in for the second factor only where it is `of_second_factors`; it may be of login
+    codes alone.
+    """
+
+    def __init__(self, keeper: TrustClient | None, *, of_second_factors: bool = True) -> None:
         self._keeper = keeper
+        self._of_second_factors = of_second_factors
 
     def asks(self, visit: Visit) -> bool:
         """Tell whether whoever gives a second factor here is asked if the browser is theirs."""
-        return self._keeper is not None and visit.client is Client.BROWSER
+        return self._of_second_factors and self._knows_some(visit)
 
-    def has_to_ask(self, visit: Visit, account: Account) -> bool:
+    def has_to_ask(self, visit: Visit, login: Login, account: Account) -> bool:
         """Tell whether it may take a call to tell if the browser is trusted."""
-        return self.asks(visit) and bool(visit.trust_tokens) and account.facts.has_second_factor
+        spared = login.asks_trust and account.facts.has_second_factor
+        spared = spared or (login.code_trusts and login.wants_code)
+        return spared and self.shows_trust(visit)
+
+    def shows_trust(self, visit: Visit) -> bool:
+        """Tell whether the browser shows what trusted ones have, which anybody can make up."""
+        return self._knows_some(visit) and bool(visit.trust_tokens)
+
+    def _knows_some(self, visit: Visit) -> bool:
+        return self._keeper is not None and visit.client is Client.BROWSER
 
     async def trusted_browser(self, visit: Visit, account: Account | None) -> str | None:
         """Return the browser that shows what it has, if the owner of `account` trusts it.
 
-        One call, before any password, and the same for nobody. It uses nothing of what the browser
-        has; a keeper that is away knows no browser.
+        One call, before any password, and the same for nobody: whoever asks has counted it. It uses
+        nothing of what the browser has; a keeper that is away knows no browser.
         """
-        if self._keeper is None or not self.asks(visit) or not visit.trust_tokens:
+        if self._keeper is None or not self.shows_trust(visit):
             return None
         try:
             recognised = await self._keeper.recognise(
@@ -59,14 +73,15 @@ class Recognition:
         return None if account is None else recognised.browser_id
 
     async def recognise(self, visit: Visit, login: Login, account: Account) -> Recognised:
-        """Let a trusted browser stand in for the second factor of `login`, if it takes one.
+        """Let a trusted browser stand in for what `login` takes besides a first proof, if it may.
 
-        One call, to be made only after a right password. A keeper that is away, or that refuses
-        to judge, has not recognised anything. Of a theft the keeper itself tells, by its event.
+        One call, to be made only after a right password, passkey or code. A keeper that is away,
+        or that refuses to judge, has not recognised anything. Of a theft the keeper itself tells,
+        by its event.
         """
-        if self._keeper is None or not self.has_to_ask(visit, account):
+        if self._keeper is None or not self.has_to_ask(visit, login, account):
             return Recognised(login=login)
-        if next_stage(login, account.facts) is not Stage.MFA_AUTHENTICATE:
+        if next_stage(login, account.facts) not in (Stage.LOGIN_BY_CODE, Stage.MFA_AUTHENTICATE):
             return Recognised(login=login)
         try:
             checked = await self._keeper.check(

@@ -17,6 +17,7 @@ from services.session.domain.reauthentication import Matter, Reauthentication
 from services.session.domain.register import Entry
 from services.session.domain.sessions import Account, Session
 from services.session.domain.signals import of_keys
+from services.session.domain.verification import Verification
 from services.session.domain.ways_in import has_way_in
 from services.session.flows.asking import Asking
 from services.session.flows.enrolled import entry_of
@@ -56,6 +57,7 @@ class WebAuthnFlow:
         *,
         asking: Asking,
         reauthentication: Reauthentication,
+        verification: Verification,
     ) -> None:
         self._store = store
         self._registrar = registrar
@@ -64,6 +66,7 @@ class WebAuthnFlow:
         self._asking = asking
         self._clock = clock
         self._reauthentication = reauthentication
+        self._verification = verification
 
     async def options(self, visit: Visit, *, passwordless: bool) -> Outcome:
         """Return the options for a new credential; with `passwordless` one that can log in alone.
@@ -75,7 +78,7 @@ class WebAuthnFlow:
         session, account = visit.logged_in
         if refused := self._refused(visit, session, account):
             return refused
-        if limited := await self._asking.count(visit):
+        if limited := await self._asking.count_for(visit, account):
             return limited
         registered = [entry.id for entry in account.register.of_type(WEBAUTHN)]
         return await creation_options(
@@ -99,7 +102,7 @@ class WebAuthnFlow:
         if visit.logged_in is None:
             return LoginNeeded(visit)
         session, account = visit.logged_in
-        if barred := _barred(account):
+        if barred := self._barred(account):
             return barred
         if faults or credential is None:
             return Refused(tuple(faults))
@@ -209,13 +212,21 @@ class WebAuthnFlow:
 
     def _refused(self, visit: Visit, session: Session, account: Account) -> Outcome | None:
         """Return why no key may be added in this session; None if one may."""
-        if barred := _barred(account):
+        if barred := self._barred(account):
             return barred
         methods = self._missing(session, account)
         return ReauthenticationNeeded(visit, methods) if methods else None
 
     def _missing(self, session: Session, account: Account) -> frozenset[MethodKind]:
         return self._reauthentication.missing(Matter.MFA, session, account, self._clock())
+
+    def _barred(self, account: Account) -> Misfit | None:
+        """Return why no key may be added, whoever asks; None if one may."""
+        if self._verification.bars(account):
+            return Misfit((UNVERIFIED_EMAIL,))
+        if len(account.register.of_type(WEBAUTHN)) >= MAX_KEYS:
+            return Misfit((TOO_MANY_KEYS,))
+        return None
 
 
 async def creation_options(
@@ -239,12 +250,3 @@ async def creation_options(
 def cut(name: str | None) -> str | None:
     """Return what fits of a name; None if there is none."""
     return name[:MAX_NAME] if name else None
-
-
-def _barred(account: Account) -> Misfit | None:
-    """Return why no key may be added, whoever asks; None if one may."""
-    if not account.email_verified:
-        return Misfit((UNVERIFIED_EMAIL,))
-    if len(account.register.of_type(WEBAUTHN)) >= MAX_KEYS:
-        return Misfit((TOO_MANY_KEYS,))
-    return None

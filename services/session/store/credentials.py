@@ -1,9 +1,12 @@
 """What people prove themselves by, as far as it lies here, and ends to everything at once."""
 
-from sqlalchemy import Text, bindparam, delete, update
+from typing import Any
+
+from sqlalchemy import Column, ColumnElement, Text, bindparam, delete, func, update
 
 from services.session.domain.origins import Origin
 from services.session.domain.sessions import Account
+from services.session.domain.usernames import key_of
 from services.session.store.tables import origins, users
 from shared.database import Statement, Step, also, step
 
@@ -18,12 +21,25 @@ _stands = (
     users.c.disabled_at.is_(None),
 )
 
-SET_PASSWORD = Statement(
+_set_password = (
     update(users)
     .where(
         *_stands, users.c.factor_epoch == bindparam("factor_epoch", type_=users.c.factor_epoch.type)
     )
     .values(password_hash=bindparam("password_hash", type_=Text()), **_ends_everything)
+)
+
+SET_PASSWORD = Statement(_set_password)
+
+
+def _if_any(column: Column[Any]) -> ColumnElement[Any]:
+    return func.coalesce(bindparam(column.key, type_=Text()), column)
+
+
+BEGIN_ANEW = Statement(
+    _set_password.values(
+        username=_if_any(users.c.username), username_key=_if_any(users.c.username_key)
+    )
 )
 
 FORGET_ORIGINS = Statement(
@@ -47,6 +63,22 @@ def set_password(account: Account, password_hash: str | None) -> Step:
         factor_epoch=account.factor_epoch,
         session_epoch=account.session_epoch,
         password_hash=password_hash,
+    )
+
+
+def begin_anew(account: Account, password_hash: str | None, username: str | None) -> Step:
+    """Write a new password as `set_password` does, and call the account by `username`, if any.
+
+    Raises Conflict if somebody else is called so.
+    """
+    return step(
+        BEGIN_ANEW,
+        id=account.id,
+        factor_epoch=account.factor_epoch,
+        session_epoch=account.session_epoch,
+        password_hash=password_hash,
+        username=username,
+        username_key=None if username is None else key_of(username),
     )
 
 

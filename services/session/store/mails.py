@@ -6,10 +6,14 @@ from datetime import datetime, timedelta
 
 from services.session.domain.mails import Mail, MailKind
 from services.session.store import statements
+from services.session.store.tables import mails
 from shared.cipher import Cipher
 from shared.clock import from_micros, to_micros
 from shared.database import Database, Step, also, step
 from shared.event import Event
+from shared.resealing import Shelf, shelf
+
+PURPOSE = "session.mail"  # of the key that seals mails
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -30,11 +34,18 @@ class MailStore:
         self._cipher = cipher
 
     def due(
-        self, mail: Mail, now: datetime, *, at: datetime | None = None, topic: str | None = None
+        self,
+        mail: Mail,
+        now: datetime,
+        *,
+        at: datetime | None = None,
+        topic: str | None = None,
+        wanted: bool = True,
     ) -> Step:
         """Return the step that makes `mail` due, at once or `at`, to be written with its cause.
 
-        Of mails with one `topic` only one waits: a second is left out.
+        Of mails with one `topic` only one waits: a second is left out. One that is not `wanted` is
+        the same work for nothing: what is not sent takes as long as what is.
         """
         plain = json.dumps({"kind": mail.kind.value, "to": mail.to, "facts": dict(mail.facts)})
         return also(
@@ -45,6 +56,7 @@ class MailStore:
             due_at=to_micros(at or now),
             first_due_at=to_micros(at or now),
             topic=topic,
+            wanted=int(wanted),
         )
 
     def withdraw(self, topic: str) -> Step:
@@ -88,6 +100,11 @@ class MailStore:
     async def give_up(self, id: str, *events: Event) -> None:
         """Forget a mail that will not be sent, and put that on record."""
         await self._db.apply(step(statements.DELETE_MAIL, id=id), *events)
+
+
+def sealed_mails() -> Shelf:
+    """Return the mails that wait, as values that lie sealed."""
+    return shelf(mails.c.sealed, lambda row: _place(row.id))
 
 
 def _place(id: str) -> tuple[str, ...]:

@@ -11,7 +11,9 @@ from sqlalchemy import (
     Integer,
     Text,
     Update,
+    and_,
     bindparam,
+    case,
     delete,
     func,
     literal,
@@ -20,11 +22,14 @@ from sqlalchemy import (
     update,
 )
 
+from services.session.domain.addresses import parse_address
 from services.session.domain.factors import service_of
-from services.session.domain.limits import about_of
+from services.session.domain.limits import about_of, guesses_at
 from services.session.domain.register import Register, emptied
 from services.session.domain.sessions import Account
+from services.session.domain.usernames import key_of
 from services.session.store import statements
+from services.session.store.emails import DELETE_CLAIMS, Address, Emails
 from services.session.store.live import live, live_at
 from services.session.store.rows import EMPTY_REGISTER, moment, register_json, register_of
 from services.session.store.tables import (
@@ -51,6 +56,10 @@ def _id() -> ColumnElement[bool]:
 
 _live = (*live(users.c.id, users.c.session_epoch), users.c.disabled_at.is_(None))
 
+_called = emails.alias("called")
+_so_called = users.c.username_key == bindparam("username_key", type_=Text())
+
+# Who has that id comes first: nobody else is to be taken for them by what they call themselves.
 FIND_PERSON = Statement(
     select(
         *users.c,
@@ -58,17 +67,23 @@ FIND_PERSON = Statement(
         emails.c.verified_at,
         select(func.count()).select_from(sessions).where(*_live).scalar_subquery().label("live"),
     )
-    .select_from(users.outerjoin(emails, emails.c.user_id == users.c.id))
+    .select_from(
+        users.outerjoin(
+            emails, and_(emails.c.user_id == users.c.id, emails.c.is_primary == literal(1))
+        )
+    )
     .where(
         or_(
             _id(),
             users.c.id
-            == select(emails.c.user_id)
-            .where(emails.c.address == bindparam("address", type_=Text()))
+            == select(_called.c.user_id)
+            .where(_called.c.address == bindparam("address", type_=Text()))
             .scalar_subquery(),
-        ),
-        or_(emails.c.id.is_(None), emails.c.is_primary == literal(1)),
+            _so_called,
+        )
     )
+    .order_by(case((_id(), 0), (_so_called, 2), else_=1))
+    .limit(1)
 )
 
 LIVE_SESSIONS = Statement(
@@ -101,6 +116,8 @@ CREATE_USER = Statement(
         id=bindparam("id", type_=Text()),
         created_at=_now(),
         password_hash=bindparam("password_hash", type_=Text()),
+        username=bindparam("username", type_=Text()),
+        username_key=bindparam("username_key", type_=Text()),
         **{name: literal(value, users.c[name].type) for name, value in _FRESH.items()},
     )
 )
@@ -160,6 +177,8 @@ _dead: dict[str, Any] = {
     "deleted_at": _now(),
     "disabled_at": _now(),
     "password_hash": None,
+    "username": None,
+    "username_key": None,
     "register": literal(EMPTY_REGISTER, Text()),
     **_ends_everything,
     **_holds_nothing,
@@ -188,8 +207,13 @@ DELETE_OWN_SESSION = Statement(
         sessions.c.user_id == bindparam("id", type_=Text()),
     )
 )
-FORGET_COUNTERS = Statement(
-    delete(attempts).where(attempts.c.about.in_(bindparam("about", type_=Text())))
+
+LIMITED_UNTIL = Statement(
+    select(func.max(attempts.c.window_ends_at).label("until")).where(
+        attempts.c.about.in_(bindparam("about", type_=Text())),
+        attempts.c.window_ends_at > _now(),
+        attempts.c.count >= attempts.c.ceiling,
+    )
 )
 
 ERASE = Statement(
@@ -256,11 +280,12 @@ DELETE_DEAD_OF = Statement(
 class Person:
     """Everything that there is to know about an account, secrets left out.
 
-    `email` is None once the person is deleted: the id is all that is left of them.
+    `email` and `username` are None once the person is deleted: the id is all that is left of them.
     """
 
     id: str
     email: str | None
+    username: str | None
     verified_at: datetime | None
     created_at: datetime
     disabled_at: datetime | None
@@ -271,6 +296,12 @@ class Person:
     mfa_failures: int
     mfa_rests_until: datetime
     live_sessions: int
+    addresses: tuple[Address, ...] = ()
+
+    @property
+    def name(self) -> str:
+        """What operators are told that the person is called."""
+        return self.email or self.username or self.id
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -311,11 +342,19 @@ class People:
         self._idle = idle
 
     async def find(self, person: str, now: datetime) -> Person | None:
-        """Return who has that id, or that canonical address."""
+        """Return who has that id, or that address or username, however it is written."""
         row = await self._db.find(
-            FIND_PERSON, id=person, address=person, **live_at(now, self._idle)
+            FIND_PERSON,
+            id=person,
+            address=parse_address(person),
+            username_key=key_of(person),
+            **live_at(now, self._idle),
         )
-        return None if row is None else _person(row)
+        return None if row is None else _person(row, await self.addresses(row.id))
+
+    async def addresses(self, id: str) -> tuple[Address, ...]:
+        """Return the addresses of a person, those that they only claim among them."""
+        return await Emails(self._db).list(id)
 
     async def live_sessions(self, id: str, now: datetime) -> list[LiveSession]:
         """Return the sessions in which the person is logged in, oldest first."""
@@ -327,14 +366,25 @@ class People:
         *,
         id: str,
         email_id: str,
-        address: str,
+        address: str | None,
+        username: str | None,
         password_hash: str | None,
         verified: bool,
         now: datetime,
     ) -> tuple[Step, ...]:
-        """Make an account. Raises Conflict if the address is taken."""
+        """Make an account. Raises Conflict if the address or the username is taken."""
+        made = step(
+            CREATE_USER,
+            id=id,
+            username=username,
+            username_key=None if username is None else key_of(username),
+            password_hash=password_hash,
+            now=to_micros(now),
+        )
+        if address is None:
+            return (made,)
         return (
-            step(CREATE_USER, id=id, password_hash=password_hash, now=to_micros(now)),
+            made,
             step(
                 CREATE_EMAIL,
                 id=id,
@@ -352,14 +402,18 @@ class People:
         """Enable the account; refuse if it is not disabled, or is deleted."""
         return step(ENABLE, id=id)
 
-    def unlock(self, id: str, address: str | None) -> tuple[Step, ...]:
+    def unlock(self, id: str, *addresses: str) -> tuple[Step, ...]:
         """Begin all counts anew, wherever it was tried."""
-        return step(UNLOCK, id=id), self.forget_counters(id, address)
+        return step(UNLOCK, id=id), self.forget_counters(id, *addresses)
 
-    def forget_counters(self, id: str, address: str | None) -> Step:
-        """Forget what was counted of the person and of their address."""
-        about = [about_of(value) for value in (id, address) if value]
-        return also(FORGET_COUNTERS, about=about)
+    def forget_counters(self, id: str, *addresses: str) -> Step:
+        """Forget what was counted of the person and of their addresses."""
+        return also(statements.FORGET_COUNTERS, about=_about(id, *addresses))
+
+    async def limited_until(self, id: str, *addresses: str, now: datetime) -> datetime | None:
+        """Return until when the last of these counters that are used up is; None if none is."""
+        row = await self._db.find(LIMITED_UNTIL, about=_about(id, *addresses), now=to_micros(now))
+        return None if row is None else moment(row.until)
 
     def end_session(self, id: str, session_id: str) -> Step:
         """End one session; refuse if it is not the person's, or has ended."""
@@ -397,6 +451,7 @@ class People:
                 now=to_micros(now),
             )
         yield also(DELETE_ADDRESSES, id=id)
+        yield also(DELETE_CLAIMS, user_id=id)
         yield also(DELETE_ORIGINS, id=id)
         yield also(ERASE, id=id, now=to_micros(now))
         pending = () if register.pending is None else register.pending.involved
@@ -452,10 +507,15 @@ class People:
         )
 
 
-def _person(row: Row) -> Person:
+def _about(id: str, *addresses: str) -> list[str]:
+    return [about_of(value) for value in (id, guesses_at(id), *addresses)]
+
+
+def _person(row: Row, addresses: tuple[Address, ...]) -> Person:
     return Person(
         id=row.id,
         email=row.address,
+        username=row.username,
         verified_at=moment(row.verified_at),
         created_at=from_micros(row.created_at),
         disabled_at=moment(row.disabled_at),
@@ -466,6 +526,7 @@ def _person(row: Row) -> Person:
         mfa_failures=row.mfa_failures,
         mfa_rests_until=from_micros(row.mfa_rests_until),
         live_sessions=row.live,
+        addresses=addresses,
     )
 
 

@@ -9,11 +9,30 @@ from typing import Any
 from services.session.domain.codes import MailedCode
 from services.session.domain.methods import Method, MethodKind
 from services.session.domain.origins import Arrival, Origin
+from services.session.domain.processes import AddressProof, PasswordReset, Processes
 from services.session.domain.register import Entry, Intent, Pending, Register
 from services.session.domain.sessions import Account, Client, Session
-from services.session.domain.stages import Login, Stage
-from shared.clock import from_micros, to_micros
+from services.session.domain.stages import LOGIN_LIFETIME, Login, Stage
+from shared.clock import MICROSECOND, from_micros, to_micros
 from shared.database import Row
+
+_ENTRY = {"id": "", "type": "", "created_at": 0, "last_used_at": 0, "facts": {"code_form": ""}}
+TYPICAL = Row(
+    account_id="",
+    address="",
+    verified_at=0,
+    password_hash="",
+    factor_epoch=0,
+    account_epoch=0,
+    disabled_at=None,
+    register=json.dumps({"entries": [_ENTRY] * 2, "serials": {"": 1}}),
+    register_number=0,
+    register_pending=None,
+    mfa_rests_until=0,
+    username=None,
+    has_claims=0,
+)
+"""What is read where there is an account that has a second factor and recovery codes."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -39,7 +58,17 @@ def account_of(row: Row) -> Account | None:
         register=register_of(row.register_number, row.register, row.register_pending),
         mfa_rests_until=from_micros(row.mfa_rests_until),
         register_read=row.register,
+        username=row.username,
+        has_claims=bool(row.has_claims),
     )
+
+
+def account_or_decoy(row: Row) -> Account | None:
+    """Return the same, and take as long where there is no account as where there is one."""
+    account = account_of(row)
+    if account is None:
+        account_of(TYPICAL)
+    return account
 
 
 def session_of(row: Row) -> Session:
@@ -56,6 +85,7 @@ def session_of(row: Row) -> Session:
         authenticated_at=moment(row.authenticated_at),
         login=None if row.login is None else _login(json.loads(row.login)),
         methods=_methods(json.loads(row.methods)),
+        processes=_processes(row.processes),
     )
 
 
@@ -71,6 +101,7 @@ def session_columns(session: Session) -> dict[str, object]:
         "authenticated_at": _micros(session.authenticated_at),
         "login": None if login is None else _dump(_login_json(login)),
         "methods": _dump(_methods_json(session.methods)),
+        "processes": _processes_column(session.processes),
     }
 
 
@@ -132,7 +163,6 @@ def _pending(change: Mapping[str, Any]) -> Pending:
 
 
 def _login_json(login: Login) -> dict[str, object]:
-    code = login.code
     return {
         "id": login.id,
         "user_id": login.user_id,
@@ -142,13 +172,19 @@ def _login_json(login: Login) -> dict[str, object]:
         "session_epoch": login.session_epoch,
         "passed": [stage.value for stage in login.passed],
         "methods": _methods_json(login.methods),
-        "code": None if code is None else {"hash": code.hash.hex(), "failures": code.failures},
+        "code": None if login.code is None else _code_json(login.code),
         "arrival": None if login.arrival is None else _arrival_json(login.arrival),
         "asks_trust": login.asks_trust,
+        "wants_code": login.wants_code,
+        "code_trusts": login.code_trusts,
+        "lifetime": login.lifetime // MICROSECOND,
         "trusted_browser": login.trusted_browser,
         "by_passkey": login.by_passkey,
         "reclaims": login.reclaims,
+        "verifies_email": login.verifies_email,
+        "changes": login.changes,
         "password_hash": login.password_hash,
+        "username": login.username,
     }
 
 
@@ -163,15 +199,102 @@ def _login(facts: Mapping[str, Any]) -> Login:
         session_epoch=facts["session_epoch"],
         passed=tuple(Stage(name) for name in facts["passed"]),
         methods=_methods(facts["methods"]),
-        code=None
-        if code is None
-        else MailedCode(hash=bytes.fromhex(code["hash"]), failures=code["failures"]),
+        code=None if code is None else _code({"made_at": facts["started_at"], **code}),
         arrival=_arrival(facts.get("arrival")),
         asks_trust=facts.get("asks_trust", False),
+        wants_code=facts.get("wants_code", False),
+        code_trusts=facts.get("code_trusts", False),
+        lifetime=facts["lifetime"] * MICROSECOND if "lifetime" in facts else LOGIN_LIFETIME,
         trusted_browser=facts.get("trusted_browser"),
         by_passkey=facts.get("by_passkey", False),
         reclaims=facts.get("reclaims", False),
+        verifies_email=facts.get("verifies_email", True),
+        changes=facts.get("changes", 0),
         password_hash=facts.get("password_hash"),
+        username=facts.get("username"),
+    )
+
+
+def _code_json(code: MailedCode) -> dict[str, object]:
+    return {
+        "hash": code.hash.hex(),
+        "made_at": to_micros(code.made_at),
+        "failures": code.failures,
+        "resends": code.resends,
+    }
+
+
+def _code(facts: Mapping[str, Any]) -> MailedCode:
+    return MailedCode(
+        hash=bytes.fromhex(facts["hash"]),
+        made_at=from_micros(facts["made_at"]),
+        failures=facts["failures"],
+        resends=facts.get("resends", 0),
+    )
+
+
+def _processes_column(processes: Processes) -> str | None:
+    """Return the column `processes`: null where nothing is under way."""
+    proof, reset = processes.address, processes.reset
+    under_way = {
+        "address": None if proof is None else _proof_json(proof),
+        "reset": None if reset is None else _reset_json(reset),
+    }
+    return _dump(under_way) if any(under_way.values()) else None
+
+
+def _processes(column: str | None) -> Processes:
+    if column is None:
+        return Processes()
+    facts = json.loads(column)
+    proof, reset = facts["address"], facts["reset"]
+    return Processes(
+        address=None if proof is None else _proof(proof),
+        reset=None if reset is None else _reset(reset),
+    )
+
+
+def _proof_json(proof: AddressProof) -> dict[str, object]:
+    return {
+        "id": proof.id,
+        "address": proof.address,
+        "started_at": to_micros(proof.started_at),
+        "code": _code_json(proof.code),
+    }
+
+
+def _proof(facts: Mapping[str, Any]) -> AddressProof:
+    return AddressProof(
+        id=facts["id"],
+        address=facts["address"],
+        started_at=from_micros(facts["started_at"]),
+        code=_code(facts["code"]),
+    )
+
+
+def _reset_json(reset: PasswordReset) -> dict[str, object]:
+    return {
+        "id": reset.id,
+        "address": reset.address,
+        "user_id": reset.user_id,
+        "factor_epoch": reset.factor_epoch,
+        "session_epoch": reset.session_epoch,
+        "started_at": to_micros(reset.started_at),
+        "code": _code_json(reset.code),
+        "confirmed_at": _micros(reset.confirmed_at),
+    }
+
+
+def _reset(facts: Mapping[str, Any]) -> PasswordReset:
+    return PasswordReset(
+        id=facts["id"],
+        address=facts["address"],
+        user_id=facts["user_id"],
+        factor_epoch=facts["factor_epoch"],
+        session_epoch=facts["session_epoch"],
+        started_at=from_micros(facts["started_at"]),
+        code=_code(facts["code"]),
+        confirmed_at=moment(facts["confirmed_at"]),
     )
 
 
@@ -203,6 +326,7 @@ def _methods_json(methods: Iterable[Method]) -> list[dict[str, object]]:
             "at": to_micros(method.at),
             "amr": list(method.amr),
             "email": method.email,
+            "username": method.username,
             "id": method.id,
             "type": method.type,
             "reauthenticated": method.reauthenticated,
@@ -219,6 +343,7 @@ def _methods(records: Iterable[Mapping[str, Any]]) -> tuple[Method, ...]:
             at=from_micros(record["at"]),
             amr=tuple(record["amr"]),
             email=record["email"],
+            username=record.get("username"),
             id=record["id"],
             type=record["type"],
             reauthenticated=record["reauthenticated"],

@@ -1,7 +1,7 @@
 """The sessions of one person, as the person sees them."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 from sqlalchemy import BigInteger, Integer, Text, bindparam, delete, or_, select, update
@@ -10,7 +10,7 @@ from services.session.domain.sessions import Account, Session
 from services.session.store.live import live, live_at, seen_at
 from services.session.store.tables import sessions
 from shared.clock import from_micros, to_micros
-from shared.database import Database, Row, Statement, Step, step
+from shared.database import Database, Row, Statement, Step, also, step
 
 SHOWN = 100  # sessions: the newest, and the one that asks
 
@@ -105,15 +105,20 @@ class SessionList:
 
         A session that has ended meanwhile stays so.
         """
-        await self._db.apply(
-            step(
-                NOTE_USE,
-                id=session.id,
-                now=to_micros(now),
-                before=to_micros(now - every),
-                ip=ip,
-                user_agent=user_agent,
-            )
+        used = self.used(session, now, every=every, ip=ip, user_agent=user_agent)
+        await self._db.apply(replace(used, required=True))
+
+    def used(
+        self, session: Session, now: datetime, *, every: timedelta, ip: str, user_agent: str
+    ) -> Step:
+        """Note the same along with another write, which does not depend on it."""
+        return also(
+            NOTE_USE,
+            id=session.id,
+            now=to_micros(now),
+            before=to_micros(now - every),
+            ip=ip,
+            user_agent=user_agent,
         )
 
     def _params(self, account: Account, now: datetime) -> dict[str, object]:

@@ -1,8 +1,10 @@
 """Every statement that session makes, built once."""
 
+from collections.abc import Callable
 from typing import Any
 
 from sqlalchemy import (
+    ARRAY,
     BigInteger,
     Column,
     ColumnElement,
@@ -13,6 +15,7 @@ from sqlalchemy import (
     and_,
     bindparam,
     case,
+    column,
     delete,
     exists,
     func,
@@ -24,16 +27,19 @@ from sqlalchemy import (
     update,
 )
 from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.sql.selectable import TableValuedAlias
 
 from services.session.domain.limits import FOR_EVER, LAST_FAILURE
 from services.session.store.rows import EMPTY_REGISTER
 from services.session.store.tables import (
     attempts,
+    claimed_addresses,
     dead_authenticators,
     emails,
     keepers,
     mails,
     origins,
+    reserved_usernames,
     sessions,
     users,
 )
@@ -60,6 +66,10 @@ def _now() -> ColumnElement[int]:
 # Reading. A session or an address comes with its account in one row, and the account is null
 # where there is none.
 
+_has_claims = exists(
+    select(claimed_addresses.c.user_id).where(claimed_addresses.c.user_id == users.c.id)
+)
+
 ACCOUNT_COLUMNS = (
     users.c.id.label("account_id"),
     users.c.password_hash,
@@ -70,11 +80,14 @@ ACCOUNT_COLUMNS = (
     users.c.register_number,
     users.c.register_pending,
     users.c.mfa_rests_until,
+    users.c.username,
     emails.c.address,
     emails.c.verified_at,
+    _has_claims.label("has_claims"),
 )
 
 _primary_email = and_(emails.c.user_id == users.c.id, emails.c.is_primary == literal(1))
+_alive = users.c.deleted_at.is_(None)
 
 FIND_SESSION = Statement(
     select(*sessions.c, *ACCOUNT_COLUMNS)
@@ -88,25 +101,54 @@ FIND_SESSION = Statement(
 
 FIND_ACCOUNT = Statement(
     select(*ACCOUNT_COLUMNS)
-    .select_from(users.join(emails, _primary_email))
-    .where(_same(users.c.id))
+    .select_from(users.outerjoin(emails, _primary_email))
+    .where(_same(users.c.id), _alive)
 )
 
 
-def _spent_until(keys: str) -> ColumnElement[int]:
-    """Return until when some of the counters that list `keys` names are used up, or null."""
-    return (
-        select(func.max(attempts.c.window_ends_at))
-        .where(attempts.c.key.in_(bindparam(keys, type_=Text())), *_spent())
+Listed = Callable[[str], TableValuedAlias]
+"""Makes rows of a list: of the parameter that is called so, in a column `value`."""
+
+
+def _listed_postgresql(name: str) -> TableValuedAlias:
+    array = bindparam(name, type_=ARRAY(Text()))
+    return func.unnest(array).table_valued(column("value", Text())).render_derived(name=name)
+
+
+def _listed_sqlite(name: str) -> TableValuedAlias:
+    array = bindparam(name, type_=Text())
+    return func.json_each(array).table_valued(column("value", Text()), name=name)
+
+
+def _spent_until(
+    keys: TableValuedAlias, end: ColumnElement[str] | None = None
+) -> ColumnElement[int]:
+    """Return until when some of the counters that are called so are used up, or null.
+
+    `keys` are whole, or begin what `end` ends. Each is looked up in a subquery of its own: to a
+    join a planner that knows little of the table brings everybody's counters.
+    """
+    key = keys.c.value if end is None else keys.c.value + end
+    spent_until = (
+        select(attempts.c.window_ends_at)
+        .where(
+            attempts.c.key == key,
+            attempts.c.window_ends_at > _now(),
+            attempts.c.count >= attempts.c.ceiling,
+        )
+        .correlate_except(attempts)
         .scalar_subquery()
     )
+    return select(func.max(spent_until)).select_from(keys).scalar_subquery()
 
 
-def _spent() -> tuple[ColumnElement[bool], ...]:
-    return attempts.c.window_ends_at > _now(), attempts.c.count >= attempts.c.ceiling
+def _any_spent(listed: Listed) -> Select[Any]:
+    return select(_spent_until(listed("keys")).label("until"))
 
 
-SPENT_UNTIL = Statement(select(_spent_until("keys").label("until")))
+SPENT_UNTIL = Statement(
+    postgresql=_any_spent(_listed_postgresql), sqlite=_any_spent(_listed_sqlite)
+)
 
 
 def _seen(*conditions: ColumnElement[bool]) -> ColumnElement[bool]:
@@ -126,26 +168,75 @@ FIND_ARRIVING = Statement(
         _seen(_same(origins.c.network)).label("network_known"),
         _seen(_same(origins.c.agent)).label("agent_known"),
     )
-    .select_from(users.join(emails, _primary_email))
-    .where(_same(users.c.id))
+    .select_from(users.outerjoin(emails, _primary_email))
+    .where(_same(users.c.id), _alive)
 )
 
 _one = select(literal(1).label("one")).subquery("one")
+_typed, _others = emails.alias("typed"), emails.alias("others")
+_named = users.alias("named")
+_any_verified = exists(
+    select(_others.c.id).where(_others.c.user_id == users.c.id, _others.c.verified_at.is_not(None))
+)
 
-# Always one row, for known and unknown addresses alike.
-FIND_BY_ADDRESS = Statement(
-    select(
+
+def _of_typed(column: Column[Any]) -> ColumnElement[Any]:
+    """Return what `column` has of the address that was typed, or null."""
+    return select(column).where(_same(_typed.c.address)).scalar_subquery()
+
+
+_key_taken = (
+    select(_named.c.id).where(_same(_named.c.username_key, "username_key")).scalar_subquery()
+)
+
+
+def _known(listed: Listed) -> Select[Any]:
+    """Return the one row about a name, there for known and unknown ones alike.
+
+    The account is the one that has it as an address, as its username or as its id, whichever is not
+    null; `typed_verified_at` says when that address was verified. Guesses are counted by whose
+    password it is: by the account, or by the name that is nobody's.
+    """
+    account = func.coalesce(
+        _of_typed(_typed.c.user_id), _key_taken, bindparam("user_id", type_=Text())
+    )
+    whose = func.coalesce(users.c.id, bindparam("nobody", type_=Text()))
+    return select(
         *ACCOUNT_COLUMNS,
-        _spent_until("action_keys").label("action_until"),
-        _spent_until("stranger_keys").label("stranger_until"),
-        _spent_until("own_keys").label("own_until"),
+        _spent_until(listed("action_keys")).label("action_until"),
+        _spent_until(listed("origin_keys")).label("origin_until"),
+        _spent_until(listed("stranger_series"), whose).label("stranger_until"),
+        _spent_until(listed("own_series"), whose).label("own_until"),
         _seen(_same(origins.c.network)).label("network_known"),
         _seen(_same(origins.c.agent)).label("agent_known"),
+        _of_typed(_typed.c.verified_at).label("typed_verified_at"),
+        _any_verified.label("any_verified"),
     ).select_from(
-        _one.outerjoin(emails, _same(emails.c.address)).outerjoin(
-            users, users.c.id == emails.c.user_id
+        _one.outerjoin(users, and_(users.c.id == account, _alive)).outerjoin(emails, _primary_email)
+    )
+
+
+FIND_KNOWN = Statement(postgresql=_known(_listed_postgresql), sqlite=_known(_listed_sqlite))
+
+
+def _for_signup(listed: Listed) -> Select[Any]:
+    """Return whose an address is, and whether a username is taken, or held for nobody."""
+    reserved = exists(
+        select(reserved_usernames.c.username_key).where(_same(reserved_usernames.c.username_key))
+    )
+    return select(
+        *ACCOUNT_COLUMNS,
+        _spent_until(listed("action_keys")).label("action_until"),
+        or_(_key_taken.is_not(None), reserved).label("username_taken"),
+    ).select_from(
+        _one.outerjoin(users, users.c.id == _of_typed(_typed.c.user_id)).outerjoin(
+            emails, _primary_email
         )
     )
+
+
+FIND_FOR_SIGNUP = Statement(
+    postgresql=_for_signup(_listed_postgresql), sqlite=_for_signup(_listed_sqlite)
 )
 
 # Conditions of a write, as steps that change nothing.
@@ -209,6 +300,10 @@ COUNT_ATTEMPT, WITHIN_LIMIT, FORGET_ATTEMPTS = (
     )
 )
 
+FORGET_COUNTERS = Statement(
+    delete(attempts).where(attempts.c.about.in_(bindparam("about", type_=Text())))
+)
+
 # Accounts. Signing up with a known address makes the same statements, and inserts nothing.
 
 
@@ -229,6 +324,8 @@ INSERT_USER = Statement(
             users.c.register_number,
             users.c.mfa_failures,
             users.c.mfa_rests_until,
+            users.c.username,
+            users.c.username_key,
         ],
         _if_fresh(
             _param(users.c.id),
@@ -240,8 +337,31 @@ INSERT_USER = Statement(
             literal(0, users.c.register_number.type).label("register_number"),
             literal(0, users.c.mfa_failures.type).label("mfa_failures"),
             literal(0, users.c.mfa_rests_until.type).label("mfa_rests_until"),
+            _param(users.c.username),
+            _param(users.c.username_key),
         ),
     )
+)
+
+
+def _reserve(insert: Any) -> Any:
+    """Hold a username for nobody: whoever signs up with a known address is to see it taken."""
+    wanted = bindparam("wanted", type_=SmallInteger()) == literal(1, SmallInteger())
+    return (
+        insert(reserved_usernames)
+        .from_select(
+            [reserved_usernames.c.username_key, reserved_usernames.c.created_at],
+            select(_param(reserved_usernames.c.username_key), _now()).where(wanted),
+        )
+        .on_conflict_do_nothing()
+    )
+
+
+RESERVE_USERNAME = Statement(postgresql=_reserve(postgresql.insert), sqlite=_reserve(sqlite.insert))
+GIVE_UP_USERNAME = Statement(
+    update(users)
+    .where(_same(users.c.id), _same(users.c.username_key, "was"))
+    .values(username=None, username_key=None)
 )
 
 INSERT_EMAIL = Statement(
@@ -259,7 +379,7 @@ INSERT_EMAIL = Statement(
 _verify_email = (
     update(emails)
     .where(_same(emails.c.user_id), _same(emails.c.address))
-    .values(verified_at=_now())
+    .values(verified_at=func.coalesce(emails.c.verified_at, _now()))
 )
 
 VERIFY_EMAIL = Statement(_verify_email)
@@ -503,7 +623,7 @@ REPLACE_HASH = Statement(
 # Sessions. A step holds only if the version that it read is still the latest.
 
 _CHANGING = ("user_id", "session_epoch", "expires_at", "last_seen_at", "authenticated_at", "login",
-             "methods")  # fmt: skip
+             "methods", "processes")  # fmt: skip
 
 INSERT_SESSION = Statement(sessions.insert())
 
@@ -546,10 +666,15 @@ DELETE_SESSION = Statement(delete(sessions).where(_same(sessions.c.id)))
 
 
 def _insert_mail(insert: Any) -> Any:
-    values = {c.name: _param(c) for c in mails.c if c is not mails.c.attempts}
+    columns = [c for c in mails.c if c is not mails.c.attempts]
+    values = [_param(c) for c in columns]
+    wanted = bindparam("wanted", type_=SmallInteger()) == literal(1, SmallInteger())
     return (
         insert(mails)
-        .values(**values, attempts=literal(0, mails.c.attempts.type))
+        .from_select(
+            [*columns, mails.c.attempts],
+            select(*values, literal(0, mails.c.attempts.type).label("attempts")).where(wanted),
+        )
         .on_conflict_do_nothing(index_elements=[mails.c.topic])
     )
 

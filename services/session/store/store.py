@@ -1,31 +1,41 @@
 """Accounts, sessions, counters and the register: what flows read, and the steps of their writes."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 from services.session.domain.factors import service_of
+from services.session.domain.identifiers import Identifier
 from services.session.domain.limits import (
+    CONFIRM_EMAIL,
     LONGEST_REST,
     Counter,
     Limits,
     Rate,
+    about_of,
     doublings_of,
+    guessed_at,
+    guesses_at,
+    name_of,
+    network_of,
 )
 from services.session.domain.origins import Arrival, Origin, origin_of
 from services.session.domain.register import Named, Pending, Register
 from services.session.domain.sessions import Account, Client, Session
+from services.session.domain.usernames import key_of
 from services.session.store import statements
 from services.session.store.rows import (
+    EMPTY_REGISTER,
     Found,
     account_of,
+    account_or_decoy,
     moment,
     pending_json,
     register_json,
     session_columns,
     session_of,
 )
-from shared.clock import MICROSECOND, to_micros
+from shared.clock import MICROSECOND, from_micros, to_micros
 from shared.database import Change, Database, Row, Statement, Step, also, step
 from shared.event import Event
 
@@ -34,11 +44,14 @@ REMEMBERED = timedelta(days=90)  # where a person has logged in
 
 @dataclass(frozen=True, kw_only=True)
 class Known:
-    """What is known of an address, to somebody who comes from an origin.
+    """What is known of a name, to somebody who comes from an origin.
 
     `limited_until` is set while too many proofs have failed; `counters` are those that count for
-    this visitor. `action_until` is set while what they do has been done too often. `in_a_row` is
-    that of the counters which a right password begins anew, in a browser that is trusted.
+    this visitor. `action_until` is set while what they do has been done too often; `is_counted`
+    says that this time is among those counted by now. `in_a_row` is that of the counters which a
+    right password begins anew, in a browser that is trusted.
+    `address_verified` says whether the name is an address that is known to be the account's; it
+    need not be the primary one. `any_verified` says whether any is.
     """
 
     account: Account | None
@@ -46,7 +59,22 @@ class Known:
     counters: tuple[Counter, ...]
     limited_until: datetime | None
     action_until: datetime | None
+    is_counted: bool = False
     in_a_row: Counter | None = None
+    address_verified: bool = False
+    any_verified: bool = False
+
+
+@dataclass(frozen=True, kw_only=True)
+class Vacancy:
+    """What somebody who signs up finds: who has the address, and whether the username is free.
+
+    `action_until` is set while there have been too many sign-ups.
+    """
+
+    owner: Account | None
+    username_taken: bool
+    action_until: datetime | None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -89,49 +117,81 @@ class Store:
         row = await self._db.find(statements.FIND_ACCOUNT, id=id)
         return None if row is None else account_of(row)
 
-    async def find_by_address(
+    async def find_known(
         self,
-        address: str,
+        name: Identifier,
         *,
         ip: str,
         user_agent: str,
         now: datetime,
         action: tuple[Counter, ...] = (),
     ) -> Known:
-        """Return what is known of a canonical address. The same work if nothing is.
+        """Return what is known of whoever is called so. The same work if nothing is.
 
-        `action` are the counters of what the visitor does.
+        `action` are the counters of what the visitor does. Guesses at an account are counted as
+        one, by whichever of its names.
         """
         origin = origin_of(ip, user_agent)
-        strangers = self.limits.strangers(address=address, ip=ip)
-        own = self.limits.own(address=address, ip=ip)
+        limits, nobody = self.limits, name_of(name.canonical)
         row = await self._db.find(
-            statements.FIND_BY_ADDRESS,
-            address=address,
+            statements.FIND_KNOWN,
+            address=name.address,
+            username_key=name.username_key,
+            user_id=name.user_id,
+            nobody=nobody.key,
             action_keys=_keys(action),
-            stranger_keys=_keys(strangers),
-            own_keys=_keys(own),
+            origin_keys=_keys(c for c in limits.strangers(nobody, ip=ip) if c.about is None),
+            stranger_series=list(limits.series()),
+            own_series=list(limits.series(within=network_of(ip))),
             network=origin.network,
             agent=origin.agent,
             now=to_micros(now),
         )
         if row is None:
-            raise TypeError("the query has a row for every address")
-        at_home = bool(row.network_known)
+            raise TypeError("the query has a row for every name")
+        at_home, account = bool(row.network_known), account_or_decoy(row)
+        subject = nobody if account is None else guessed_at(account.id)
+        used_up = (row.origin_until, row.own_until if at_home else row.stranger_until)
         return Known(
-            account=account_of(row),
+            account=account,
             arrival=_arrival(row, origin),
-            counters=own if at_home else strangers,
-            limited_until=moment(row.own_until if at_home else row.stranger_until),
+            counters=(limits.own if at_home else limits.strangers)(subject, ip=ip),
+            limited_until=moment(max((at for at in used_up if at is not None), default=None)),
+            action_until=moment(row.action_until),
+            address_verified=row.typed_verified_at is not None,
+            any_verified=bool(row.any_verified),
+        )
+
+    async def find_vacancy(
+        self,
+        address: str | None,
+        username: str | None,
+        now: datetime,
+        *,
+        action: tuple[Counter, ...],
+    ) -> Vacancy:
+        """Return what somebody finds who signs up, with a canonical address and a username."""
+        row = await self._db.find(
+            statements.FIND_FOR_SIGNUP,
+            address=address,
+            username_key=None if username is None else key_of(username),
+            action_keys=_keys(action),
+            now=to_micros(now),
+        )
+        if row is None:
+            raise TypeError("the query has a row for every name")
+        return Vacancy(
+            owner=account_of(row),
+            username_taken=bool(row.username_taken),
             action_until=moment(row.action_until),
         )
 
     async def in_trusted_browser(
-        self, known: Known, address: str, browser_id: str, now: datetime
+        self, known: Known, account: Account, browser_id: str, now: datetime
     ) -> Known:
         """Return what is `known` with the counters of a browser that the owner trusts."""
-        in_a_row = self.limits.trusted_in_a_row(address)
-        counters = (*self.limits.trusted(address=address, browser=browser_id), in_a_row)
+        in_a_row = self.limits.trusted_in_a_row(account.id, account.password_hash)
+        counters = (*self.limits.trusted(user=account.id, browser=browser_id), in_a_row)
         return replace(
             known,
             counters=counters,
@@ -201,9 +261,14 @@ class Store:
         """
         return tuple(_upon(statements.COUNT_ATTEMPT, counter, now) for counter in counters)
 
-    def count_mail(self, address: str, now: datetime, *, ip: str) -> tuple[Step, ...]:
-        """Count a mail to an address that somebody at `ip` asks for; refuse beyond the limit."""
-        return self.count(self.limits.mails(address=address, ip=ip), now)
+    def count_mail(
+        self, address: str, now: datetime, *, ip: str, action: str = CONFIRM_EMAIL
+    ) -> tuple[Step, ...]:
+        """Count a mail to an address that somebody at `ip` asks for by `action`.
+
+        Refuse beyond the limit.
+        """
+        return self.count(self.limits.mails(address=address, ip=ip, action=action), now)
 
     def count_mfa_failure(
         self, user_id: str, now: datetime, *, here: Counter | None = None, familiar: bool = False
@@ -244,6 +309,10 @@ class Store:
         """Note the use of a passkey that logs in alone; refuse after a change, or another use."""
         return step(statements.ACCEPT_PASSKEY, **_used(account, register))
 
+    def forget_guesses(self, user_id: str) -> Step:
+        """Forget the wrong passwords that were counted of the account, wherever it was."""
+        return also(statements.FORGET_COUNTERS, about=[about_of(guesses_at(user_id))])
+
     # Where people log in
 
     def remember_origin(self, user_id: str, origin: Origin, now: datetime) -> Step:
@@ -272,30 +341,69 @@ class Store:
         *,
         user_id: str,
         email_id: str,
-        address: str,
+        address: str | None,
+        username: str | None,
         password_hash: str | None,
         fresh: bool,
         now: datetime,
     ) -> tuple[Step, ...]:
         """Make an account, if the address is `fresh`; otherwise the same steps change nothing.
 
-        Raises Conflict if the address is taken after all.
+        Raises Conflict if the address or the username is taken after all.
         """
-        return (
+        key = None if username is None else key_of(username)
+        steps = [
             also(
                 statements.INSERT_USER,
                 id=user_id,
+                username=username,
+                username_key=key,
                 password_hash=password_hash,
                 fresh=int(fresh),
                 now=to_micros(now),
-            ),
-            also(
-                statements.INSERT_EMAIL,
-                id=email_id,
-                user_id=user_id,
-                address=address,
-                fresh=int(fresh),
-            ),
+            )
+        ]
+        if address is not None:
+            steps.append(
+                also(
+                    statements.INSERT_EMAIL,
+                    id=email_id,
+                    user_id=user_id,
+                    address=address,
+                    fresh=int(fresh),
+                )
+            )
+        return tuple(steps)
+
+    def reserve_username(self, username: str, now: datetime, *, wanted: bool) -> Step:
+        """Hold a username for nobody, if that is `wanted`."""
+        return also(
+            statements.RESERVE_USERNAME,
+            username_key=key_of(username),
+            wanted=int(wanted),
+            now=to_micros(now),
+        )
+
+    def give_up_username(self, user_id: str, username: str) -> Step:
+        """Take a username from an account, if it has it."""
+        return also(statements.GIVE_UP_USERNAME, id=user_id, was=key_of(username))
+
+    def newcomer(
+        self, user_id: str, address: str | None, username: str | None, password_hash: str | None
+    ) -> Account:
+        """Return the account that `sign_up` makes, as it is read."""
+        return Account(
+            id=user_id,
+            email=address,
+            username=username,
+            email_verified=False,
+            password_hash=password_hash,
+            factor_epoch=0,
+            session_epoch=0,
+            disabled=False,
+            register=Register(),
+            mfa_rests_until=from_micros(0),
+            register_read=EMPTY_REGISTER,
         )
 
     def verify_email(
@@ -581,7 +689,7 @@ def _upon(statement: Statement, counter: Counter, now: datetime) -> Step:
     )
 
 
-def _keys(counters: Sequence[Counter]) -> list[str]:
+def _keys(counters: Iterable[Counter]) -> list[str]:
     return [counter.key for counter in counters]
 
 

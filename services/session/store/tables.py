@@ -33,8 +33,19 @@ users = Table(
     Column("register_marked_at", BigInteger),
     Column("mfa_failures", Integer, nullable=False),
     Column("mfa_rests_until", BigInteger, nullable=False),
+    Column("username", Text),
+    Column("username_key", Text),
 )
+Index("users_username_key", users.c.username_key, unique=True)
 Index("users_register_marked_at", users.c.register_marked_at)
+
+# Usernames that nobody has and nobody gets: see `flows/signup.py`.
+reserved_usernames = Table(
+    "reserved_usernames",
+    metadata,
+    Column("username_key", Text, primary_key=True),
+    Column("created_at", BigInteger, nullable=False),
+)
 
 emails = Table(
     "emails",
@@ -46,6 +57,24 @@ emails = Table(
     Column("is_primary", SmallInteger, nullable=False),
 )
 Index("emails_user_id", emails.c.user_id)
+_is_primary = emails.c.is_primary == 1
+Index(
+    "emails_primary",
+    emails.c.user_id,
+    unique=True,
+    postgresql_where=_is_primary,
+    sqlite_where=_is_primary,
+)
+
+# Addresses that people say are theirs. They hold nothing until they are verified: whoever owns one
+# may sign up with it, or verify it as theirs.
+claimed_addresses = Table(
+    "claimed_addresses",
+    metadata,
+    Column("user_id", Text, ForeignKey("users.id", ondelete="CASCADE"), primary_key=True),
+    Column("address", Text, primary_key=True),
+    Column("created_at", BigInteger, nullable=False),
+)
 
 # `user_id` refers to nobody in the login of a person who signed up with a known address: it must
 # not be told from any other, so there is no foreign key.
@@ -66,9 +95,21 @@ sessions = Table(
     Column("ip", Text, nullable=False),
     Column("user_agent", Text, nullable=False),
     Column("last_seen_at", BigInteger),
+    Column("processes", Text),
 )
 Index("sessions_user_id", sessions.c.user_id)
 Index("sessions_expires_at", sessions.c.expires_at)
+
+# The refresh tokens of an app's session, by the hashes of their ids: the one that counts, and the
+# one that it followed upon. `sid` is what tokens call the session.
+refresh_tokens = Table(
+    "refresh_tokens",
+    metadata,
+    Column("session_id", Text, ForeignKey("sessions.id", ondelete="CASCADE"), primary_key=True),
+    Column("sid", Text, nullable=False, unique=True),
+    Column("current_hash", LargeBinary, nullable=False),
+    Column("previous_hash", LargeBinary),
+)
 
 attempts = Table(
     "attempts",
