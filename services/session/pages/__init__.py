@@ -1,1 +1,4 @@
-"""Pages that are rendered here, for people with a browser and nothing else."""
+"""Pages that are rendered here, for people with a browser and nothing else.
+
+They call the flows that `api` calls, through the same edge: there are no other rules here.
+"""

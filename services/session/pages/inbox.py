@@ -5,23 +5,25 @@ reads these mails can become anyone.
 """
 
 import asyncio
+import re
 from collections.abc import Awaitable, Callable
 from email.message import EmailMessage
-from html import escape
-from importlib.resources import files
+from email.utils import parsedate_to_datetime
 from pathlib import Path
-from string import Template
 
 from fastapi import FastAPI
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
-from starlette.responses import HTMLResponse, JSONResponse, Response
+from starlette.responses import JSONResponse, Response
 
 from services.session.domain.hosts import is_loopback
 from services.session.gateway.postbox import Inbox, text_of
+from services.session.pages.answers import Show
+from services.session.pages.press import Press
 
 PATH = "/inbox"
 SHOWN = 50  # messages, newest first
+ALONE = re.compile(r"(?m)^[0-9A-Z][0-9A-Z-]{3,}$")  # as mails write codes
 HEADERS = {
     "Cache-Control": "no-store",
     "Content-Security-Policy": "default-src 'none'; frame-ancestors 'none'",
@@ -30,10 +32,14 @@ HEADERS = {
 Endpoint = Callable[[Request], Awaitable[Response]]
 
 
-def add(app: FastAPI, directory: Path) -> None:
-    """Serve the messages in `directory` at /inbox as a page, and at /inbox.json."""
+def add(app: FastAPI, directory: Path, press: Press, *, pages: bool) -> None:
+    """Serve the messages in `directory` at /inbox as a page, and at /inbox.json.
+
+    It leads back to the `pages`, if there are any.
+    """
     inbox = Inbox(directory)
-    for path, endpoint in ((PATH, _page(inbox)), (f"{PATH}.json", _listing(inbox))):
+    page = _page(inbox, press, leads_back=pages)
+    for path, endpoint in ((PATH, page), (f"{PATH}.json", _listing(inbox))):
         app.add_route(path, _local(endpoint), methods=["GET"], include_in_schema=False)
 
 
@@ -49,15 +55,18 @@ def _local(endpoint: Endpoint) -> Endpoint:
     return answer
 
 
-def _page(inbox: Inbox) -> Endpoint:
-    page, letter = _template("inbox"), _template("letter")
-
-    async def show(_: Request) -> Response:
+def _page(inbox: Inbox, press: Press, *, leads_back: bool) -> Endpoint:
+    async def show(request: Request) -> Response:
         letters = [
-            letter.substitute({name: escape(value) for name, value in facts.items()})
-            for facts in await _newest(inbox)
+            {
+                **letter,
+                "at": parsedate_to_datetime(letter["date"]),
+                "code": _code(letter["text"]),
+            }
+            for letter in await _newest(inbox)
         ]
-        return HTMLResponse(page.substitute(letters="".join(letters)), headers=HEADERS)
+        facts = {"letters": letters, "leads_back": leads_back}
+        return press.notify(request, Show(template="inbox.html", facts=facts))
 
     return show
 
@@ -73,6 +82,12 @@ async def _newest(inbox: Inbox) -> list[dict[str, str]]:
     return [_facts(message) for message in await asyncio.to_thread(inbox.messages, SHOWN)]
 
 
+def _code(text: str) -> str | None:
+    """Return what stands alone on a line, and so is there to be typed or pasted."""
+    found = ALONE.search(text)
+    return None if found is None else found[0]
+
+
 def _facts(message: EmailMessage) -> dict[str, str]:
     return {
         "id": message["Message-ID"],
@@ -81,7 +96,3 @@ def _facts(message: EmailMessage) -> dict[str, str]:
         "date": message["Date"],
         "text": text_of(message),
     }
-
-
-def _template(name: str) -> Template:
-    return Template((files(__package__) / "templates" / f"{name}.html").read_text("utf-8"))
