@@ -1,19 +1,31 @@
 """Wiring: settings in, application out. The only room that knows all others."""
 
-from fastapi import Depends, FastAPI
+from collections.abc import Awaitable, Callable
 
-from services.audit import api
-from services.audit.flows import Forgetting, Reading
+from fastapi import Depends, FastAPI, Request
+
+from services.audit.api import events, people, proofs
+from services.audit.domain.scopes import Scope, who_may
+from services.audit.flows.forgetting import Forgetting
+from services.audit.flows.proving import Proving
+from services.audit.flows.reading import Reading
 from services.audit.settings import Settings
-from services.audit.store import LedgerStore
+from services.audit.store.checkpoints import CheckpointStore
+from services.audit.store.ledger import LedgerStore
+from services.audit.store.people import PURPOSE, PeopleStore
 from shared.auth import require_caller
+from shared.cipher import Cipher
 from shared.clock import Clock, utc_now
 from shared.database import Database
 from shared.http import Check, closing, create_service
 from shared.settings import load
 
-READERS = frozenset({"operator"})
-FORGETTERS = frozenset({"session"})
+ROUTERS = (
+    (events.router, Scope.FEED),
+    (proofs.router, Scope.PROOFS),
+    (people.history, Scope.HISTORY),
+    (people.forgetting, Scope.FORGET),
+)
 
 
 def create_app(settings: Settings | None = None, clock: Clock = utc_now) -> FastAPI:
@@ -25,10 +37,12 @@ def create_app(settings: Settings | None = None, clock: Clock = utc_now) -> Fast
     db = Database(
         settings.audit_database_url.get_secret_value(),
         source="audit",
+        clock=clock,
         connections=settings.database_connections,
     )
     store = LedgerStore(db)
-    reading = Reading(store)
+    keys = PeopleStore(db, Cipher(settings.audit_sealing_keys, PURPOSE))
+    reading = Reading(store, keys)
     app = create_service(
         "audit",
         lifespan=closing(db, reading),
@@ -36,9 +50,20 @@ def create_app(settings: Settings | None = None, clock: Clock = utc_now) -> Fast
         trust_context=True,
     )
     app.state.reading = reading
-    app.state.forgetting = Forgetting(store, clock)
+    app.state.proving = Proving(store, CheckpointStore(db))
+    app.state.forgetting = Forgetting(keys, clock)
     app.state.stopping = reading.release
-    for router, callers in ((api.router, READERS), (api.people, FORGETTERS)):
-        guard = require_caller(settings.caller_keys, "audit", callers, clock)
-        app.include_router(router, dependencies=[Depends(guard)])
+    for router, scope in ROUTERS:
+        app.include_router(router, dependencies=[Depends(_guard(settings, scope, clock))])
     return app
+
+
+def _guard(settings: Settings, scope: Scope, clock: Clock) -> Callable[[Request], Awaitable[None]]:
+    """Return a dependency that admits who has `scope`, and leaves their name with the request."""
+    issuers = who_may(settings.audit_scopes, scope)
+    require = require_caller(settings.caller_keys, "audit", issuers, clock)
+
+    async def admit(request: Request) -> None:
+        request.state.caller = await require(request)
+
+    return admit

@@ -1,0 +1,1 @@
+"""The rules of the ledger: what an entry is, what of it is sealed, and how it is proved."""

@@ -1,0 +1,1 @@
+"""Where the ledger is kept. Every statement of the service is here."""
