@@ -21,13 +21,16 @@ from shared.http import InProcess
 from shared.settings import ServiceSettings, load
 
 
-def load_settings(services: Iterable[str]) -> dict[str, ServiceSettings]:
-    """Return the settings of each. Raises ConfigurationError with the problems of them all."""
+def load_settings(services: Iterable[str], by: str = "") -> dict[str, ServiceSettings]:
+    """Return the settings of each. Raises ConfigurationError with the problems of them all.
+
+    `by` is the kind of process, as of `load`.
+    """
     loaded: dict[str, ServiceSettings] = {}
     problems: dict[str, None] = {}  # what two services share is one problem
     for service in services:
         try:
-            loaded[service] = load(settings_class(service))
+            loaded[service] = load(settings_class(service), by)
         except ConfigurationError as error:
             problems |= dict.fromkeys(error.problems)
     if problems:

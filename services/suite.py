@@ -20,7 +20,7 @@ ALL = (
     Service("session", 0, keys=("caller", "event", "sealing")),
     Service("totp", 1, keys=("event", "sealing"), is_factor=True),
     Service("recovery", 2, keys=("event", "sealing"), is_factor=True),
-    Service("audit", 3),
+    Service("audit", 3, keys=("checkpoint", "event", "sealing")),
     Service("webauthn", 4, keys=("event",), is_factor=True),
 )
 """Every service, in the order in which they are listed to people."""

@@ -8,11 +8,12 @@ import click
 from pydantic import SecretStr
 from pydantic.fields import FieldInfo
 
+from services.cli.bus.settings import BusSettings, passwords_class
 from services.cli.environment import SETTINGS
 from services.cli.events import ReaderSettings
 from services.embedded import settings_class
 from services.suite import SERVICES
-from shared.settings import ServiceSettings, parse_duration
+from shared.settings import ServiceSettings, duration_text, needed_by, parse_duration
 
 INTRODUCTION = """\
 # Configuration
@@ -25,8 +26,8 @@ file with the value, which is how secrets are best handed over. Durations are `3
 of it at once; `countersign doctor` says the same, and whether keys fit each other and servers
 answer.
 
-A setting that django-allauth has keeps its name; where the default differs, both are given.
-`countersign up` makes up what is missing for a suite on one machine: keys and databases under
+A setting that django-allauth has, or Django, keeps its name, and its default there stands beside
+ours. `countersign up` makes up what is missing for a suite on one machine: keys and databases under
 `VAR_DIR`, a broker of its own, addresses from the ports. `deploy/development.env` is what
 `make run` adds to that.
 """
@@ -52,9 +53,14 @@ def _sections() -> Iterator[str]:
     yield _table("Every service", "", _rows(some, shared))
     for service, kind in classes.items():
         yield _table(service, "", _rows(kind, kind.model_fields.keys() - shared))
+    users = passwords_class()
+    told = [*_rows(BusSettings, BUS), *_rows(users, users.model_fields.keys() - shared)]
+    lead = "For `countersign bus`, besides `BROKER_URL` with an administrator in it."
+    yield _table("Looking after the bus", lead, told)
     yield _table("Reading the ledger", "For `countersign events`.", _rows(ReaderSettings, READER))
 
 
+BUS = BusSettings.model_fields.keys() - ServiceSettings.model_fields.keys() - {"broker_url"}
 READER = ReaderSettings.model_fields.keys() - ServiceSettings.model_fields.keys()
 
 
@@ -77,11 +83,15 @@ def _table(title: str, lead: str, rows: list[tuple[str, str, str]]) -> str:
 def _default(field: FieldInfo) -> str:
     if field.is_required():
         return "required"
+    if by := needed_by(field):
+        return f"required by the {by}"
     value = field.get_default(call_default_factory=True, validated_data={})
     told = f"`{_plain(value)}`" if _plain(value) else "none"
     extra = field.json_schema_extra
     theirs = str(extra["allauth"]) if isinstance(extra, dict) and "allauth" in extra else None
-    return told if theirs is None or _same(theirs, value) else f"{told} (allauth: `{theirs}`)"
+    if theirs is None:
+        return told
+    return f"{told} (allauth: {'the same' if _same(theirs, value) else f'`{theirs}`'})"
 
 
 def _same(theirs: str, value: Any) -> bool:
@@ -102,16 +112,9 @@ def _plain(value: Any) -> str:
     if isinstance(value, bool):
         return str(value).lower()
     if isinstance(value, timedelta):
-        return _duration(int(value.total_seconds()))
+        return duration_text(value)
     if isinstance(value, SecretStr):  # a default is nobody's secret
         return value.get_secret_value()
     if isinstance(value, (tuple, frozenset)):
         return ",".join(value if isinstance(value, tuple) else sorted(value))
     return "" if value is None else str(value)
-
-
-def _duration(seconds: int) -> str:
-    for size, unit in ((86400, "d"), (3600, "h"), (60, "m")):
-        if seconds >= size and seconds % size == 0:
-            return f"{seconds // size}{unit}"
-    return f"{seconds}s"

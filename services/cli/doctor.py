@@ -15,7 +15,8 @@ from services.cli.environment import OPERATOR, OTHERS, adopt, read, recall
 from services.cli.events import ReaderSettings
 from services.cli.failing import telling
 from services.embedded import create_apps, database_url, load_settings
-from services.suite import SERVICES
+from services.session.domain.reports import REPORTED
+from services.suite import ALL, SERVICES
 from shared.auth import PrivateKey, PublicKey, PublicKeys
 from shared.bus import topology
 from shared.database import Database
@@ -25,8 +26,8 @@ from shared.settings import ServiceSettings, load
 
 PATIENCE = 5.0  # seconds that one part has to answer
 A_YEAR = 31536000  # seconds
-PAIRS = {"caller_key": "caller_keys", "event_key": "event_keys"}
-"""How the setting with a private key ends, and the setting that must list its public half."""
+LISTINGS = {"caller_keys": "caller_key", "event_keys": "event_key"}
+"""Each setting with public keys, and how the settings end that have the private halves."""
 
 
 @click.command()
@@ -54,7 +55,7 @@ async def _examine(services: Sequence[str], env_file: Path | None) -> list[str]:
     try:
         suite = read(env_file) if env_file else recall()
         adopt(suite)
-        settings = load_settings(services)
+        settings = load_settings(services, by="worker")
         create_apps(settings)  # refuses what only shows when the parts are put together
     except ConfigurationError as error:
         return list(error.problems)
@@ -80,22 +81,52 @@ def unsafe_files(variables: Mapping[str, str]) -> Iterator[str]:
 
 
 def unfit_keys(settings: Mapping[str, ServiceSettings]) -> Iterator[str]:
-    """Yield a sentence for each private key whose signatures nobody would accept."""
-    fields = {
-        name: getattr(own, name) for own in settings.values() for name in type(own).model_fields
+    """Yield a sentence for each key whose signatures would be refused by who has to believe them.
+
+    Whose private key is not at hand, as elsewhere than with its owner, must at least have one.
+    """
+    private = {
+        name: key
+        for own in settings.values()
+        for name in type(own).model_fields
+        if isinstance(key := getattr(own, name), PrivateKey)
     }
-    for ending, listing in PAIRS.items():
-        known = fields.get(listing)
-        if not isinstance(known, PublicKeys):
-            continue
-        for name, key in fields.items():
-            if not (name.endswith(ending) and isinstance(key, PrivateKey)):
-                continue
-            if known.get(key.id) != PublicKey(key.issuer, key.key.public_key()):
-                yield (
-                    f"{listing.upper()} does not list the public half of {name.upper()}; "
-                    "what that signs will be refused."
-                )
+    lists = {
+        (listing, issuer): known
+        for service, own in settings.items()
+        for listing in LISTINGS
+        for issuer in believed_by(service, listing)
+        if isinstance(known := getattr(own, listing, None), PublicKeys)
+    }
+    for (listing, issuer), known in lists.items():
+        name = f"{issuer}_{LISTINGS[listing]}"
+        key = private.get(name)
+        if key is not None and known.get(key.id) != PublicKey(key.issuer, key.key.public_key()):
+            yield (
+                f"{listing.upper()} does not list the public half of {name.upper()}; "
+                "what that signs will be refused."
+            )
+        elif key is None and _signs(issuer, settings) and not _has(known, issuer):
+            yield f"{listing.upper()} has no key of {issuer}; what that signs will be refused."
+
+
+def _has(keys: PublicKeys, issuer: str) -> bool:
+    return any(key.issuer == issuer for key in keys.values())
+
+
+def _signs(issuer: str, settings: Mapping[str, ServiceSettings]) -> bool:
+    """Whether `issuer` is known to be a part of this suite: not every suite has every factor."""
+    return issuer == "session" or issuer in getattr(settings.get("session"), "factor_urls", ())
+
+
+def believed_by(service: str, listing: str) -> tuple[str, ...]:
+    """Return whose keys of a `listing` the service has a use for."""
+    if listing == "caller_keys":
+        return ("session", OPERATOR) if service == "audit" else ("session",)
+    return {
+        "audit": tuple(other.name for other in ALL if "event" in other.keys),
+        "session": tuple(sorted(kind.split(".")[1] for kind in REPORTED)),
+    }.get(service, ())
 
 
 def odd_public_url(settings: Mapping[str, ServiceSettings]) -> Iterator[str]:
@@ -208,8 +239,8 @@ async def absent_parts(settings: Mapping[str, ServiceSettings]) -> AsyncIterator
         elif await _is_outdated(url, service):
             yield f"{name}: the tables are not of this version; run `countersign migrate`."
     for url in sorted({_secret(own, "broker_url") for own in settings.values()} - {""}):
-        if trouble := await _trouble(asyncio.to_thread(_ask_broker, url)):
-            yield f"BROKER_URL: the broker does not answer ({trouble})."
+        if problem := await _broker_problem(url):
+            yield problem
     smtp = _secret(settings.get("session"), "smtp_url")
     if smtp and (trouble := await _trouble(_ask_mail_server(smtp))):
         yield f"SMTP_URL: the mail server does not answer ({trouble})."
@@ -237,9 +268,22 @@ async def _is_outdated(url: str, service: str) -> bool:
         await database.close()
 
 
+async def _broker_problem(url: str) -> str | None:
+    if trouble := await _trouble(asyncio.to_thread(_ask_broker, url)):
+        return f"BROKER_URL: the broker does not answer ({trouble})."
+    if trouble := await _trouble(asyncio.to_thread(_ask_queues, url)):
+        return f"BROKER_URL: no event would leave its service ({trouble})."
+    return None
+
+
 def _ask_broker(url: str) -> None:
     with topology.connection(url) as broker:
         broker.connect()
+
+
+def _ask_queues(url: str) -> None:
+    with topology.connection(url) as broker:
+        topology.require_queues(url, broker.channel())
 
 
 async def _ask_mail_server(url: str) -> None:

@@ -9,6 +9,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from services.session.domain.token_strategy import STRATEGIES, Algorithm, TokenStrategy
 from services.suite import ALL, SERVICES
 from shared.errors import ConfigurationError
 
@@ -66,7 +67,12 @@ LAST_PORT = 65535
 
 OTHERS = 0o077  # permissions on a file or folder for anybody but its owner
 
-KEY_SETTINGS = {"caller": "CALLER_KEY", "event": "EVENT_KEY", "sealing": "SEALING_KEYS"}
+KEY_SETTINGS = {
+    "caller": "CALLER_KEY",
+    "checkpoint": "CHECKPOINT_KEY",
+    "event": "EVENT_KEY",
+    "sealing": "SEALING_KEYS",
+}
 
 KEY_FILES = {
     **{
@@ -77,13 +83,17 @@ KEY_FILES = {
     "OPERATOR_CALLER_KEY": f"{OPERATOR}/caller.json",
     "CALLER_KEYS": "public/callers.json",
     "EVENT_KEYS": "public/events.json",
+    "AUDIT_CHECKPOINT_KEYS": "public/checkpoints.json",
 }
 """Each setting that holds keys, and its file under VAR_DIR/keys: one folder per owner."""
+
+TOKEN_KEY = "HEADLESS_JWT_PRIVATE_KEY"  # noqa: S105 - the name of a setting
 
 OWNED = {
     **{name: path.split("/", maxsplit=1)[0] for name, path in KEY_FILES.items()},
     **{f"{service.upper()}_DATABASE_URL": service for service in SERVICES},
     "SMTP_URL": "session",
+    TOKEN_KEY: "session",
 }
 """Settings with a secret in them, and the one owner who is handed it; "public" is everyone."""
 
@@ -106,6 +116,12 @@ class Suite:
     @property
     def key_dir(self) -> Path:
         return self.var_dir / "keys"
+
+    @property
+    def key_files(self) -> tuple[str, ...]:
+        """Every file of keys that the suite needs, under `key_dir`."""
+        own = token_key_file(self.variables, self.key_dir)
+        return (*KEY_FILES.values(), *([own] if own else []))
 
     @property
     def internal_host(self) -> str:
@@ -178,6 +194,20 @@ def recall(environ: Mapping[str, str] = os.environ) -> Suite:
     """
     memory = _memory(told(environ).var_dir)
     return told(_over(environ, parse(memory.read_text()) if memory.exists() else {}))
+
+
+def token_key_file(variables: Mapping[str, str], key_dir: Path) -> str | None:
+    """Return the file under `key_dir` with the key that signs tokens, of each algorithm another.
+
+    None if no tokens are to be signed, or by a key that is told otherwise.
+    """
+    strategy = STRATEGIES.get(variables.get("HEADLESS_TOKEN_STRATEGY", ""))
+    algorithm = variables.get("HEADLESS_JWT_ALGORITHM") or Algorithm.EDDSA
+    if strategy is not TokenStrategy.JWT or algorithm not in set(Algorithm):
+        return None
+    name = f"session/tokens-{algorithm}.pem"
+    elsewhere = variables.get(TOKEN_KEY) or variables.get(f"{TOKEN_KEY}_FILE")
+    return name if elsewhere in (None, "", str(key_dir / name)) else None
 
 
 def adopt(suite: Suite) -> None:
@@ -268,12 +298,16 @@ def _derived(variables: Mapping[str, str]) -> dict[str, str]:
         for name in SERVICES
         if name != "session"
     }
+    keys = KEY_FILES.copy()
+    if own := token_key_file(variables, var / "keys"):
+        keys[TOKEN_KEY] = own
     return {
         "PUBLIC_URL": f"http://{_nearby(variables['HOST'])}:{variables['PORT']}",
         "BROKER_URL_FILE": str(broker_url_file(var)),
+        "AUDIT_CHECKPOINT_PATH": str(var / "checkpoints"),
         **databases,
         **addresses,
-        **{f"{name}_FILE": str(var / "keys" / path) for name, path in KEY_FILES.items()},
+        **{f"{name}_FILE": str(var / "keys" / path) for name, path in keys.items()},
     }
 
 

@@ -3,8 +3,11 @@
     keys/<owner>/caller.json    signs the credential with which the owner calls other services
     keys/<owner>/event.json     signs the events that the owner's relay sends
     keys/<owner>/sealing.json   seals what the owner keeps secret in its database
+    keys/audit/checkpoint.json  signs where the ledger stands
+    keys/session/tokens-*.pem   signs access and refresh tokens, with HEADLESS_TOKEN_STRATEGY jwt
     keys/public/callers.json    who may call: what every service checks credentials with
-    keys/public/events.json     what audit checks the signatures of events with
+    keys/public/events.json     what audit and session check the signatures of events with
+    keys/public/checkpoints.json  what the ledger is verified with
 
 A deployment gives each service its own folder and `public`, and no other.
 """
@@ -13,13 +16,29 @@ import json
 import secrets
 from base64 import b64encode
 from collections.abc import Iterator
+from importlib import import_module
 from pathlib import Path
 
 import click
+from cryptography.hazmat.primitives.asymmetric.ec import SECP256R1
+from cryptography.hazmat.primitives.asymmetric.ec import generate_private_key as generate_p256
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from cryptography.hazmat.primitives.asymmetric.rsa import generate_private_key as generate_rsa
+from cryptography.hazmat.primitives.asymmetric.types import PrivateKeyTypes
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 
-from services.cli.environment import KEY_FILES, OTHERS, recall, write_private
+from services.cli.environment import (
+    KEY_FILES,
+    OTHERS,
+    recall,
+    token_key_file,
+    write_private,
+)
+from services.session.domain.token_keys import parse_signing_key
+from services.session.domain.token_strategy import Algorithm
 from shared import auth, cipher
+
+RSA_BITS = 3072  # of 128 bits' strength (NIST SP 800-57 part 1, table 2)
 
 folder = click.option(
     "--dir",
@@ -29,16 +48,29 @@ folder = click.option(
 )
 
 
-@click.group()
+class Keys(click.Group):
+    """A group that imports `reseal` only when it is called: it needs the services themselves."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return [*super().list_commands(ctx), "reseal"]
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        if cmd_name != "reseal":
+            return super().get_command(ctx, cmd_name)
+        command: click.Command = import_module("services.cli.reseal").reseal
+        return command
+
+
+@click.group(cls=Keys)
 def keys() -> None:
-    """Make and check the keys of the suite."""
+    """Make and check the keys of the suite, and seal by new ones what old ones have sealed."""
 
 
 @keys.command()
 @folder
 def init(directory: Path | None) -> None:
     """Make the keys that are missing; those that are there stay as they are."""
-    for path in make(directory or recall().key_dir):
+    for path in make(*_wanted(directory)):
         click.echo(f"made {path}")
 
 
@@ -46,7 +78,7 @@ def init(directory: Path | None) -> None:
 @folder
 def check(directory: Path | None) -> None:
     """Say which keys are missing, unreadable, unsafe or do not fit each other."""
-    problems = list(find_problems(directory or recall().key_dir))
+    problems = list(find_problems(*_wanted(directory)))
     for problem in problems:
         click.echo(problem)
     if problems:
@@ -54,8 +86,17 @@ def check(directory: Path | None) -> None:
     click.echo("All keys are there and fit each other.")
 
 
-def make(directory: Path) -> list[Path]:
+def _wanted(directory: Path | None) -> tuple[Path, str | None]:
+    """Return the folder of keys, and the file in it of the key for tokens, if one is needed."""
+    suite = recall()
+    folder = directory or suite.key_dir
+    return folder, token_key_file(suite.variables, folder)
+
+
+def make(directory: Path, token_key: str | None = None) -> list[Path]:
     """Make the keys that are missing under `directory` and return their paths.
+
+    `token_key` is the file of the key that signs tokens, if they are to be signed.
 
     Public keys are added to what `public/` has, so that keys of before a rotation stay valid until
     an operator takes them away.
@@ -65,7 +106,10 @@ def make(directory: Path) -> list[Path]:
         if not path.exists():
             write_private(path, json.dumps(_new_key(path.parent.name, path.stem), indent=2))
             made.append(path)
-    for kind in ("caller", "event"):
+    if token_key is not None and not (directory / token_key).exists():
+        write_private(directory / token_key, _new_token_key(_algorithm_of(token_key)))
+        made.append(directory / token_key)
+    for kind in ("caller", "event", "checkpoint"):
         public = directory / "public" / f"{kind}s.json"
         known = json.loads(public.read_text()) if public.exists() else {}
         wanted = known | _public_halves(directory, kind)
@@ -75,7 +119,7 @@ def make(directory: Path) -> list[Path]:
     return made
 
 
-def find_problems(directory: Path) -> Iterator[str]:
+def find_problems(directory: Path, token_key: str | None = None) -> Iterator[str]:
     """Yield one plain sentence for everything that is wrong with the keys under `directory`."""
     if not directory.is_dir():
         yield f"There is no folder {directory}; `countersign keys init` makes it."
@@ -85,6 +129,10 @@ def find_problems(directory: Path) -> Iterator[str]:
     for path in _private_paths(directory):
         if path.exists():
             yield from _unusable(path)
+    if token_key is not None:
+        yield from _unsafe(directory / token_key)
+        if (directory / token_key).exists():
+            yield from _unusable_token_key(directory / token_key)
 
 
 def _private_paths(directory: Path) -> list[Path]:
@@ -98,6 +146,21 @@ def _new_key(owner: str, kind: str) -> dict[str, object]:
         return {"primary": key_id, "keys": {key_id: key}}
     private = Ed25519PrivateKey.generate()
     return {"kid": key_id, "issuer": owner, "key": _encode(private.private_bytes_raw())}
+
+
+def _new_token_key(algorithm: Algorithm) -> str:
+    """Return a private key in PEM."""
+    key: PrivateKeyTypes = Ed25519PrivateKey.generate()
+    if algorithm is Algorithm.ES256:
+        key = generate_p256(SECP256R1())
+    elif algorithm is Algorithm.RS256:
+        key = generate_rsa(public_exponent=65537, key_size=RSA_BITS)
+    pem = key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
+    return pem.decode()
+
+
+def _algorithm_of(token_key: str) -> Algorithm:
+    return Algorithm(Path(token_key).stem.partition("-")[2])
 
 
 def _public_halves(directory: Path, kind: str) -> dict[str, dict[str, str]]:
@@ -136,6 +199,13 @@ def _unusable(path: Path) -> Iterator[str]:
         return
     if public != auth.PublicKey(private.issuer, private.key.public_key()):
         yield f"{listed} lacks the key of {path}; what that signs will be refused."
+
+
+def _unusable_token_key(path: Path) -> Iterator[str]:
+    try:
+        parse_signing_key(path.read_text(), _algorithm_of(path.name))
+    except ValueError as error:
+        yield f"{path} {error}."
 
 
 def _encode(raw: bytes) -> str:

@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 import click
 
 from services.cli import broker, plan
-from services.cli.environment import KEY_FILES, Suite
+from services.cli.environment import Suite
 from services.cli.failing import EX_CONFIG
 
 PARENT_FD = "COUNTERSIGN_PARENT_FD"  # what shared.server and shared.worker look for
@@ -115,7 +115,7 @@ class Supervisor:
 
     async def _prepare(self) -> None:
         """Make keys, tables and queues as far as they are missing."""
-        if not all((self._suite.key_dir / name).exists() for name in KEY_FILES.values()):
+        if not all((self._suite.key_dir / name).exists() for name in self._suite.key_files):
             await self._job("keys", "init")
         await asyncio.gather(self._job("migrate"), self._job("bus", "declare"))
 

@@ -15,6 +15,7 @@ import structlog
 
 from services.cli.environment import adopt, recall
 from services.cli.failing import telling
+from services.cli.operator import act
 from services.embedded import create_apps, living, load_settings, transports_to
 from services.session.flows import build_operating
 from services.session.flows.operate import Operating
@@ -35,10 +36,17 @@ MAX_PASSWORD = 4096  # characters read, of which the rules for passwords refuse 
 LIKE_AN_OPTION = re.compile(r"-[A-Za-z0-9_-]{21}")  # an id: 16 random bytes in base64url
 TAKES_AN_ID = ("--end", "--revoke")  # of something else than a person
 
-LAST_WAY_IN = "There is no password: without authenticators nobody can log in to the account."
+BY_MAIL = (
+    "but by mail: by a login code, where these are on, and by signing up anew. Whoever signs up "
+    "with its address and gives the code that is mailed there has the same account, and all open "
+    "sessions end, as when a password is reset by mail."
+)
+LAST_WAY_IN = (
+    f"There is no password: without authenticators nobody can log in to the account {BY_MAIL}"
+)
 NO_WAY_IN = (
-    "There is no password: nobody can log in to the account now. In a session that is still open a "
-    "password can be set or a passkey added; without one, its owner signs up anew."
+    f"There is no password: nobody can log in to the account now {BY_MAIL} Until then a session "
+    "that is still open can set a password or add a passkey."
 )
 
 T = TypeVar("T")
@@ -67,17 +75,28 @@ class AboutPerson(click.Command):
 
 @click.group()
 def user() -> None:
-    """Look after accounts. PERSON is an e-mail address or a user id."""
+    """Look after accounts. PERSON is an e-mail address, a username or a user id."""
 
 
 @user.command()
-@click.argument("email")
+@click.argument("email", required=False)
+@click.option("--username", help="What the account is called, where accounts have usernames.")
 @click.option("--password-stdin", is_flag=True, help="Read the password from standard input.")
 @click.option("--password", "ask", is_flag=True, help="Ask for the password.")
 @click.option("--verified", is_flag=True, help="Take the address as verified.")
 @telling
-def create(email: str, *, password_stdin: bool, ask: bool, verified: bool) -> None:
-    """Make an account; without a password it has none. Prints its id."""
+def create(
+    email: str | None, *, username: str | None, password_stdin: bool, ask: bool, verified: bool
+) -> None:
+    """Make an account, and print its id.
+
+    Without a password it has none: it is for whoever signs up with its address and gives the code
+    that is mailed there. EMAIL can be left out where people need none to sign up.
+    """
+    if email is None and username is None:
+        raise click.UsageError("An account is called something: EMAIL, --username or both.")
+    if email is None and verified:
+        raise click.UsageError("There is no address to be taken as verified.")
     if password_stdin and ask:
         raise click.UsageError("A password comes from one place.")
     password = None
@@ -85,7 +104,7 @@ def create(email: str, *, password_stdin: bool, ask: bool, verified: bool) -> No
         password = _password_from_stdin()
     elif ask:
         password = click.prompt("Password", hide_input=True, confirmation_prompt=True)
-    click.echo(_run(lambda do: do.create(email, password, verified=verified)))
+    click.echo(_run(lambda do: do.create(email, password, username=username, verified=verified)))
 
 
 @user.command(cls=AboutPerson)
@@ -177,7 +196,8 @@ def trust(person: str, *, revoke: str | None, revoke_all: bool, as_json: bool) -
 def reset_mfa(person: str, *, yes: bool) -> None:
     """Take all authenticators of an account away: from then on a password will do.
 
-    Who has none cannot log in any more.
+    Who has none cannot log in any more, and signs up anew: then whoever gives the code that is
+    mailed to the address has the account.
     """
     question = "Take all authenticators away from {}?"
     _confirm(person, question, yes=yes, without_password=LAST_WAY_IN)
@@ -210,7 +230,7 @@ def delete(person: str, *, yes: bool, without: str | None) -> None:
 
 
 def _confirm(person: str, question: str, *, yes: bool, without_password: str = "") -> None:
-    """Ask whether it is meant, by the address of whom it would happen to.
+    """Ask whether it is meant, by the name of whom it would happen to.
 
     `without_password` is said first of who has none.
     """
@@ -219,7 +239,7 @@ def _confirm(person: str, question: str, *, yes: bool, without_password: str = "
     found = _run(lambda do: do.find(person))
     if without_password and not found.has_password:
         click.echo(without_password)
-    click.confirm(question.format(found.email or found.id), abort=True)
+    click.confirm(question.format(found.name), abort=True)
 
 
 def _run(work: Callable[[Operating], Awaitable[T]]) -> T:
@@ -229,9 +249,15 @@ def _run(work: Callable[[Operating], Awaitable[T]]) -> T:
 
 
 async def _on_database(settings: Settings, work: Callable[[Operating], Awaitable[T]]) -> T:
+    act()
     url = settings.session_database_url.get_secret_value()
     db = Database(url, source="session", connections=1)
-    hasher = PasswordHasher(queue=0, threads=1)
+    hasher = PasswordHasher(
+        queue=0,
+        threads=1,
+        memory=settings.password_hash_memory,
+        passes=settings.password_hash_passes,
+    )
     operating = build_operating(
         db,
         ring=settings.session_sealing_keys,
@@ -306,7 +332,11 @@ def _password_from_stdin() -> str:
 
 async def _all_facts(do: Operating, name: str) -> dict[str, object]:
     person = await do.find(name)
-    return {**_facts(person), "to_be_forgotten": _pending(await do.erasure(person))}
+    return {
+        **_facts(person),
+        "limited_until": _time(await do.limited_until(person)),
+        "to_be_forgotten": _pending(await do.erasure(person)),
+    }
 
 
 def _pending(erasure: Erasure | None) -> dict[str, object] | None:
@@ -327,7 +357,16 @@ def _facts(person: Person) -> dict[str, object]:
     return {
         "id": person.id,
         "email": person.email,
+        "username": person.username,
         "verified_at": _time(person.verified_at),
+        "addresses": [
+            {
+                "email": address.address,
+                "primary": address.primary,
+                "verified": address.verified,
+            }
+            for address in person.addresses
+        ],
         "created_at": _time(person.created_at),
         "disabled_at": _time(person.disabled_at),
         "deleted_at": _time(person.deleted_at),
@@ -384,8 +423,17 @@ def _list(facts: list[dict[str, str | None]], none: str, *, as_json: bool) -> No
     elif not facts:
         click.echo(none)
     else:
-        for line in facts:
-            click.echo("  ".join(_plain(value) for value in line.values()))
+        _table(facts)
+
+
+def _table(facts: list[dict[str, str | None]]) -> None:
+    """Print one line for each of `facts`, under what their members are called."""
+    heading = [name.replace("_", " ").upper() for name in facts[0]]
+    rows = [heading, *([_plain(value) for value in line.values()] for line in facts)]
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    for row in rows:
+        cells = (cell.ljust(width) for cell, width in zip(row, widths, strict=True))
+        click.echo("  ".join(cells).rstrip())
 
 
 def _moment(seconds: float | None) -> datetime | None:

@@ -25,7 +25,7 @@ from shared.settings import ServiceSettings
 def worker(services: tuple[str, ...]) -> None:
     """Run the background work of SERVICES in one process, until SIGTERM."""
     suite = told()
-    settings = load_settings(services)
+    settings = load_settings(services, by="worker")
     name = f"{'+'.join(services)}-worker"
     logs.configure(name, settings[services[0]].log_level)
     operations = (suite.internal_host, suite.port(ops_port_name(services, worker=True)))
