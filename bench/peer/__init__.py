@@ -1,0 +1,1 @@
+"""A minimal site of django-allauth, that offers what Countersign does and nothing else."""

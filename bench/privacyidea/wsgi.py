@@ -1,0 +1,5 @@
+"""privacyIDEA as gunicorn serves it."""
+
+from bench.privacyidea.site import create
+
+application = create()
