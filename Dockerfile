@@ -7,7 +7,8 @@ ENV PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_NO_CACHE_DIR=1 PYTHONDONTWRITEBYTECODE=1
 # Key files are made by one container and read by another: all of them are the same user.
 RUN useradd --uid 10001 --create-home countersign \
     && install --directory --owner=countersign --mode=0700 /keys \
-        /keys/session /keys/totp /keys/recovery /keys/webauthn /keys/audit /keys/operator /keys/public
+        /keys/session /keys/totp /keys/recovery /keys/webauthn /keys/audit /keys/operator \
+        /keys/public /checkpoints
 ENTRYPOINT ["countersign"]
 
 FROM base AS wheel
@@ -17,7 +18,8 @@ WORKDIR /source
 COPY pyproject.toml README.md LICENSE NOTICE ./
 COPY services services
 COPY shared shared
-RUN pip wheel --no-deps --no-build-isolation --wheel-dir /wheel .
+COPY packages packages
+RUN pip wheel --no-deps --no-build-isolation --wheel-dir /wheel . ./packages/countersign-events
 
 FROM base AS session
 COPY requirements/session.txt .
