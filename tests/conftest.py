@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Iterator
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
@@ -9,14 +10,24 @@ from hypothesis import settings
 from xdist.remote import Producer  # type: ignore[import-untyped]
 from xdist.scheduler import LoadScopeScheduling  # type: ignore[import-untyped]
 
+from shared.bus import topology
+from shared.http import connect
 from tests import servers
+from tests.contract.plugin import Plugin
+from tests.trail import PATIENCE
+from tests.trail.plugin import Plugin as TrailPlugin
 from tests.trail.valkey import Valkey
 
 # How long an example takes depends on what else the machine does; times are for benchmarks.
 settings.register_profile("untimed", deadline=None)
 settings.load_profile("untimed")
 
-FILES, FOLDERS = ("tests/suite/",), ("tests/races/", "tests/browser/")
+ALONE = ("tests/browser/test_accessibility.py",)
+"""Tests that take minutes each, and have nothing in common but a browser."""
+FILES, FOLDERS = (
+    ("tests/suite/", "tests/browser/test_pages.py", "tests/reference/test_running.py"),
+    ("tests/races/", "tests/browser/"),
+)
 """Where the tests of one file, or of the whole folder, share processes that take long to start."""
 
 
@@ -28,9 +39,27 @@ class Scheduling(LoadScopeScheduling):  # type: ignore[misc]
     """
 
     def _split_scope(self, nodeid: str) -> str:
-        if folder := next(filter(nodeid.startswith, FOLDERS), None):
-            return folder
-        return nodeid.split("::", maxsplit=1)[0] if nodeid.startswith(FILES) else nodeid
+        if nodeid.startswith(ALONE):
+            return nodeid
+        if nodeid.startswith(FILES):
+            return nodeid.split("::", maxsplit=1)[0]
+        return next(filter(nodeid.startswith, FOLDERS), nodeid)
+
+
+# These start servers to kill them, which takes minutes: `make chaos-audit`.
+collect_ignore = [] if os.environ.get("CHAOS") else ["chaos"]
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Have every answer of the public API, and every event, watched in whichever test it comes.
+
+    And give brokers and services that many tests share the time that they take.
+    """
+    topology.CONNECT_WITHIN = PATIENCE
+    defaults: dict[str, object] = connect.__kwdefaults__  # type: ignore[assignment]
+    defaults["timeout"] = timedelta(seconds=PATIENCE)
+    config.pluginmanager.register(Plugin(), "contract")
+    config.pluginmanager.register(TrailPlugin(), "trail")
 
 
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> Scheduling:
@@ -83,9 +112,11 @@ def rabbitmq_hosts() -> Iterator[servers.VirtualHosts]:
 
 
 @pytest.fixture
-def rabbitmq_url(rabbitmq_hosts: servers.VirtualHosts) -> str:
+def rabbitmq_url(rabbitmq_hosts: servers.VirtualHosts) -> Iterator[str]:
     """An empty virtual host of RabbitMQ."""
-    return rabbitmq_hosts.next()
+    url = rabbitmq_hosts.next()
+    yield url
+    rabbitmq_hosts.leave(url)
 
 
 @pytest.fixture(scope="session")

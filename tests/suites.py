@@ -19,13 +19,14 @@ import httpx
 
 from services.cli.environment import SETTINGS
 from services.session.gateway.postbox import Inbox
+from tests.hashing import QUICK
 
 T = TypeVar("T")
 
 ROOT = Path(__file__).parents[1]
 DEVELOPMENT = ROOT / "deploy" / "development.env"
 
-PATIENCE = 60.0  # seconds for a suite to be up or down on a busy machine
+PATIENCE = 240.0  # seconds for a suite to be up or down on the busiest machine
 POLL = 0.02  # seconds
 
 # Below what the system hands out by itself; each process that runs tests begins elsewhere.
@@ -189,6 +190,7 @@ def start_suite(
         **{name: os.environ[name] for name in ("PATH", "HOME", "LANG") if name in os.environ},
         "VAR_DIR": str(var),
         "DATABASE_CONNECTIONS": "3",  # many suites share one server
+        **{name.upper(): str(value) for name, value in QUICK.items()},
         **free_ports(),
         **(env or {}),
     }

@@ -5,24 +5,24 @@ SQLite file is copied. On PostgreSQL the same statements are run again, which ta
 second for a service; so schemas are used by one test after the other.
 """
 
-import asyncio
-from collections.abc import Coroutine, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+import atexit
+import sqlite3
+from collections.abc import Collection, Iterator, Sequence
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Any, TypeVar
+from typing import Any
 
 import asyncpg  # type: ignore[import-untyped]
-from sqlalchemy import Engine, event
+from alembic.runtime.environment import EnvironmentContext
+from sqlalchemy import Connection, Engine, event
 from sqlalchemy.engine import make_url
 
+from shared import migrations
 from shared.migrations import migrate
 from tests import servers
-
-T = TypeVar("T")
 
 FEW = 4 * 1024 * 1024  # bytes in a schema beyond which it is not worth while to empty it
 
@@ -38,18 +38,20 @@ EMPTY = """
 DO $$ DECLARE found record; BEGIN
     SET LOCAL session_replication_role = replica; -- whatever the order
     SET LOCAL lock_timeout = '2s';
-    FOR found IN SELECT relname, relkind FROM pg_class
+    FOR found IN SELECT relname FROM pg_class
         WHERE relnamespace = current_schema()::regnamespace
-        AND relkind IN ('r', 'S') AND relname <> 'alembic_version'
+        AND relkind = 'r' AND relname <> 'alembic_version' AND pg_relation_size(oid) > 0
     LOOP
-        IF found.relkind = 'r' THEN EXECUTE format('DELETE FROM %I', found.relname);
-        ELSE EXECUTE format('ALTER SEQUENCE %I RESTART', found.relname); END IF;
+        EXECUTE format('DELETE FROM %I', found.relname);
     END LOOP;
+    PERFORM setval(seqrelid, seqstart, false) FROM pg_sequence JOIN pg_class ON oid = seqrelid
+        WHERE relnamespace = current_schema()::regnamespace;
 END $$
 """
 """Leaves what a migration has made, but for the rows that it has put in."""
 
-_folder = TemporaryDirectory(prefix="countersign-tables-")  # goes with the process
+_folder = TemporaryDirectory(prefix="countersign-tables-")
+atexit.register(_folder.cleanup)  # which would go by itself, but not without a warning
 
 
 @dataclass(frozen=True)
@@ -59,10 +61,15 @@ class _Sent:
     text: str
     values: Sequence[Sequence[Any]]
 
-    @property
-    def is_row(self) -> bool:
-        """Whether it puts in rows that belong to the tables."""
-        return self.text.startswith("INSERT INTO") and "alembic_version" not in self.text
+    def is_row(self, tables: Collection[str]) -> bool:
+        """Whether it puts in rows that belong to one of `tables`, and no others' rows."""
+        first = self.text.split(maxsplit=3)[:3]
+        return (
+            first[:2] == ["INSERT", "INTO"]
+            and first[2] in tables
+            and first[2] != "alembic_version"
+            and " VALUES " in self.text
+        )
 
 
 _sent: dict[str, list[_Sent]] = {}
@@ -74,11 +81,39 @@ def create_tables(url: str, location: str) -> None:
     if parts.drivername == "sqlite":
         Path(parts.database or "").write_bytes(_file(location))
     elif location in _sent:
-        _run(_send(url, _sent[location]))
+        servers.STEWARD.run(url, lambda connection: _send(connection, _sent[location]))
     else:
         with _overheard() as sent:
             migrate(url, location)
         _sent[location] = sent
+
+
+def migrated_to(url: str, location: str, revision: str) -> None:
+    """Bring the empty database at `url` to an older version, as it was then."""
+
+    def upgrade(connection: Connection) -> None:
+        config, script = migrations._scripts(location)
+        with EnvironmentContext(
+            config, script, fn=lambda before, _: script._upgrade_revs(revision, before)
+        ) as environment:
+            environment.configure(connection=connection)
+            environment.run_migrations()
+
+    migrations._within(url, upgrade)
+
+
+def everything_in(url: str) -> str:
+    """Return all that the tables of a database hold, as text: for what must not be there."""
+    if make_url(url).drivername == "sqlite":
+        with closing(sqlite3.connect(make_url(url).database or "")) as connection:
+            return "\n".join(connection.iterdump())
+    return servers.STEWARD.run(url, _dumped)
+
+
+async def _dumped(connection: Any) -> str:
+    names = [row["relname"] for row in await connection.fetch(SHAPE) if row[1] == "r"]
+    rows = [await connection.fetch(f'TABLE "{name}"') for name in names]
+    return "\n".join(str(value) for found in rows for row in found for value in row.values())
 
 
 _free: dict[tuple[str, str], list[str]] = {}
@@ -100,21 +135,15 @@ def with_tables(url: str, location: str) -> Iterator[str]:
     free = _free.setdefault((database, location), [])
     schema = free.pop() if free else _new(database, location)
     yield schema
-    if _run(_emptied(schema, _shapes[location], _sent[location])):
+    if servers.STEWARD.run(schema, lambda connection: _emptied(connection, location)):
         free.append(schema)
 
 
 def _new(database: str, location: str) -> str:
     url = servers.postgresql_schema(database)
     create_tables(url, location)
-    _shapes.setdefault(location, _run(_shape(url)))
+    _shapes.setdefault(location, servers.STEWARD.run(url, _shape))
     return url
-
-
-def _run(work: Coroutine[Any, Any, T]) -> T:
-    """Do `work` in a loop of its own: the caller's thread may be running one."""
-    with ThreadPoolExecutor(1) as thread:
-        return thread.submit(asyncio.run, work).result()
 
 
 @cache
@@ -140,36 +169,26 @@ def _overheard() -> Iterator[list[_Sent]]:
         event.remove(Engine, "before_cursor_execute", hear)
 
 
-async def _send(url: str, statements: Sequence[_Sent]) -> None:
-    connection = await asyncpg.connect(url, timeout=10)
-    try:
-        async with connection.transaction():
-            for sent in statements:
-                for values in sent.values:
-                    await connection.execute(sent.text, *values)
-    finally:
-        await connection.close()
+async def _send(connection: Any, statements: Sequence[_Sent]) -> None:
+    async with connection.transaction():
+        for sent in statements:
+            for values in sent.values:
+                await connection.execute(sent.text, *values)
 
 
-async def _shape(url: str) -> list[Any]:
-    connection = await asyncpg.connect(url, timeout=10)
-    try:
-        return list(await connection.fetch(SHAPE))
-    finally:
-        await connection.close()
+async def _shape(connection: Any) -> list[Any]:
+    return list(await connection.fetch(SHAPE))
 
 
-async def _emptied(url: str, shape: Sequence[Any], statements: Sequence[_Sent]) -> bool:
+async def _emptied(connection: Any, location: str) -> bool:
     """Empty a schema; return whether it is as it was at first."""
-    connection = await asyncpg.connect(url, timeout=10)
+    as_it_was = await _shape(connection) == _shapes[location]
+    if not as_it_was or await connection.fetchval(SIZE) > FEW:
+        return False
     try:
-        as_it_was = await connection.fetch(SHAPE) == shape
-        if not as_it_was or await connection.fetchval(SIZE) > FEW:
-            return False
         await connection.execute(EMPTY)
     except asyncpg.LockNotAvailableError:  # what the test has left behind still holds it
         return False
-    finally:
-        await connection.close()
-    await _send(url, [sent for sent in statements if sent.is_row])
+    tables = {row["relname"] for row in _shapes[location]}
+    await _send(connection, [sent for sent in _sent[location] if sent.is_row(tables)])
     return True

@@ -9,7 +9,14 @@ import jsonschema
 import pytest
 import yaml
 
-from services.cli.environment import DEFAULTS, KEY_FILES, OWNED, read
+from services.cli.environment import (
+    DEFAULTS,
+    KEY_FILES,
+    OWNED,
+    TOKEN_KEY,
+    read,
+    token_key_file,
+)
 from services.cli.plan import Process, split
 from services.embedded import settings_class
 from services.suite import SERVICES
@@ -20,6 +27,15 @@ COMPOSE: dict[str, Any] = yaml.safe_load(TEXT)
 SCHEMA = json.loads((Path(__file__).parent / "compose" / "compose-spec.json").read_text())
 
 SERVERS = {"postgresql", "rabbitmq"}
+STRICTER = {
+    "ALLAUTH_TRUSTED_PROXY_COUNT",
+    "ACCOUNT_REAUTHENTICATION_REQUIRED",
+    "SESSION_COOKIE_NAME",
+    "MFA_TRUST_COOKIE_NAME",
+}
+OFFERED = {"MFA_SUPPORTED_TYPES", "ACCOUNT_PASSWORD_RESET_BY_CODE_ENABLED"}
+LEDGER = {"AUDIT_CHECKPOINT_ORIGIN", "AUDIT_CHECKPOINT_URL", "AUDIT_RETENTION"}
+TOKENS = {"HEADLESS_TOKEN_STRATEGY", TOKEN_KEY}
 JOBS = {"keys", "bus", "operator", *(f"{service}-migrate" for service in SERVICES)}
 TOLD = {
     "BROKER_URL": "amqp://rabbitmq",
@@ -47,9 +63,10 @@ def test_a_process_is_told_the_same_settings(process: Process) -> None:
     known = {name.upper() for name in settings_class(process.command[1]).model_fields}
     handed = {name.removesuffix("_FILE") for name in process.variables} & known
 
-    # Nothing is written to a folder there (no inbox, no SQLite), a proxy stands in front, and what
-    # two services have to be told alike is told once.
-    production = {"ALLAUTH_TRUSTED_PROXY_COUNT", "MFA_SUPPORTED_TYPES"} & known
+    # Nothing is written to a folder there (no inbox, no SQLite), a proxy stands in front, changes
+    # of addresses take a fresh proof, cookies are tied to the host, and what is offered, or two
+    # services, or a service and the job that makes its keys, have to be told is told once.
+    production = {*STRICTER, *OFFERED, *TOKENS, *LEDGER} & known
     assert _told(process.name) & known == handed - {"VAR_DIR"} | production
 
 
@@ -67,7 +84,8 @@ def test_a_process_holds_no_secret_of_another_service(process: Process) -> None:
     volumes = {volume.split(":")[0] for volume in COMPOSE["services"][process.name]["volumes"]}
 
     assert owners <= {service, "public"}
-    assert volumes <= {f"keys-{service}", "keys-public"}
+    own = {f"keys-{service}", "keys-public", *({"checkpoints"} if service == "audit" else ())}
+    assert volumes <= own
 
 
 @pytest.mark.parametrize("process", PROCESSES.values(), ids=lambda process: process.name)
@@ -89,8 +107,18 @@ def test_a_process_starts_when_its_tables_and_keys_are_made(process: Process) ->
 def test_key_files_are_where_the_command_makes_them() -> None:
     for service in COMPOSE["services"].values():
         for name, value in service.get("environment", {}).items():
-            if name.endswith("_FILE"):
+            if name.endswith("_FILE") and name != f"{TOKEN_KEY}_FILE":
                 assert value == f"/keys/{KEY_FILES[name.removesuffix('_FILE')]}"
+
+
+def test_the_key_of_tokens_is_where_the_example_says() -> None:
+    example = (ROOT / "deploy" / "example.env").read_text()
+    told = COMPOSE["services"]["keys"]["environment"]
+
+    made = token_key_file(dict.fromkeys(told, "jwt"), Path("/keys"))
+
+    assert re.findall(rf"{TOKEN_KEY}_FILE=(/\S+)", example) == [f"/keys/{made}"]
+    assert told.items() <= COMPOSE["services"]["session"]["environment"].items()
 
 
 def test_every_image_is_a_target_of_the_dockerfile() -> None:

@@ -14,10 +14,10 @@ CLAIMED = {
     "T": (1, 2, 3, 5, 6, 7, 9, 11, 12),  # one-time passwords
     "R": (1, 2, 3, 4, 5, 6, 7),  # recovery codes
     "L": (1, 2, 3, 4, 5, 6, 7, 8, 9),  # throttling
-    "O": (1, 2, 3, 4, 5, 6, 8, 9),  # login stages
+    "O": (1, 2, 3, 4, 5, 6, 7, 8, 9),  # login stages
     "N": (1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11),  # sessions, tokens, reauthentication
     "K": (1, 2, 3, 4, 5, 6, 7, 8),  # trust in a browser
-    "D": (1, 3, 5, 6, 7),  # data at rest, logging, errors
+    "D": (1, 3, 4, 5, 6, 7),  # data at rest, logging, errors
 }
 """The requirements that are met as a whole, by the letter and number of their row."""
 

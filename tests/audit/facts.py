@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from services.audit.domain import Fact
+from services.audit.domain.facts import Fact
 from tests import trail
 
 
@@ -15,6 +15,6 @@ def fact(number: int = 1, **changes: Any) -> Fact:
         "number": number,
         "occurred_at": trail.NOON,
         "subject": "ada",
-        "text": trail.signed(number).decode(),
+        "text": trail.signed(number, subject=changes.get("subject", "ada")).decode(),
     }
     return Fact(**{**values, **changes})

@@ -10,7 +10,7 @@ import pytest
 from fastapi import FastAPI
 
 from services.audit.client import AuditClient
-from services.audit.flows import Ledger
+from services.audit.flows.entering import Ledger
 from shared.auth import PrivateKey
 from shared.bus.wire import EventVerifier
 from tests import trail

@@ -6,7 +6,8 @@ import pytest
 import pytest_asyncio
 from playwright.async_api import Browser, Page
 
-from tests.browser.chromium import PageClient, chromium, serve_examples
+from tests.browser.chromium import PageClient, chromium, serve_examples, watched
+from tests.contract.plugin import Plugin
 from tests.journeys.person import Person
 from tests.journeys.suite import Running
 from tests.suites import Output, RunningSuite, running_suite
@@ -42,13 +43,21 @@ def ledger(own_suite: RunningSuite) -> Iterator[Output]:
 
 
 @pytest_asyncio.fixture(loop_scope="session")
-async def page(browser: Browser, own_suite: RunningSuite) -> AsyncIterator[Page]:
-    """A page of the suite's origin, in a browser that has not been there before."""
+async def page(
+    browser: Browser, own_suite: RunningSuite, request: pytest.FixtureRequest
+) -> AsyncIterator[Page]:
+    """A page of the suite's origin, in a browser that has not been there before.
+
+    What the API answers to it is held against the contract, as everywhere.
+    """
+    plugin = request.config.pluginmanager.get_plugin("contract")
+    assert isinstance(plugin, Plugin)
     context = await browser.new_context(base_url=own_suite.base_url)
     page = await context.new_page()
     await serve_examples(page, own_suite.base_url)
     await page.goto("/blank.html")
-    yield page
+    async with watched(page, plugin.watch):
+        yield page
     await context.close()
 
 

@@ -18,7 +18,11 @@ WRITE = """
 async ([url, csrf]) => {
   const headers = { "Content-Type": "text/plain", ...(csrf && { "X-CSRFToken": csrf }) };
   const asked = { method: "DELETE", credentials: "include", headers };
-  try { return (await fetch(url, asked)).status; } catch (error) { return error.name; }
+  try {
+    const answer = await fetch(url, asked);
+    await answer.text();
+    return answer.status;
+  } catch (error) { return error.name; }
 }
 """
 POST_BLINDLY = """

@@ -8,7 +8,7 @@ from playwright.async_api import Page, expect
 from tests.browser.authenticator import Authenticator
 from tests.browser.chromium import PageClient, Thrown
 from tests.browser.keys import FOB, KEYS, SECURITY_KEY, last_method, register
-from tests.journeys.client import Answer
+from tests.journeys.client import Answer, Json
 from tests.journeys.person import Person
 from tests.suites import Output
 
@@ -36,7 +36,7 @@ async def test_a_passkey_logs_in_alone(person: Person, client: PageClient, page:
 
     session = await client.do("login")
 
-    assert key["is_passwordless"] is True
+    assert (key["is_passwordless"], key["serves_alone"]) == (True, True)
     assert is_by_passkey(session)
     assert session.body["data"]["user"]["email"] == person.email
 
@@ -142,10 +142,12 @@ async def test_a_device_that_knows_no_user_makes_no_passkey(
         await client.do("register", "Mine", {"passwordless": True})
 
 
+@pytest.mark.parametrize("kind", [FOB, SECURITY_KEY], ids=["touched", "verified"])
 async def test_a_second_factor_never_logs_in_alone_whatever_its_device_makes_of_it(
-    person: Person, client: PageClient, page: Page, ledger: Output
+    kind: Json, person: Person, client: PageClient, page: Page, ledger: Output
 ) -> None:
-    device = await Authenticator.plug_in(page, **{**FOB, "hasResidentKey": True})
+    """Neither if its user was verified when it was made: no passkey was asked for."""
+    device = await Authenticator.plug_in(page, **{**kind, "hasResidentKey": True})
     offer = await client.get(KEYS)
     handle = offer.body["data"]["creation_options"]["publicKey"]["user"]["id"]
     await register(client)

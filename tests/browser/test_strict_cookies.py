@@ -10,7 +10,7 @@ from tests.browser.conftest import ENV
 from tests.journeys.person import Person
 from tests.suites import RunningSuite, running_suite
 
-pytestmark = pytest.mark.asyncio(loop_scope="session")
+pytestmark = [pytest.mark.asyncio(loop_scope="session"), pytest.mark.thorough]
 
 ELSEWHERE = "http://127.0.0.1:1/"
 LOGIN = "auth/webauthn/login"

@@ -3,6 +3,7 @@
 import os
 import subprocess
 import sys
+from contextvars import copy_context
 from unittest.mock import patch
 
 from click.testing import CliRunner, Result
@@ -12,9 +13,12 @@ from tests.suites import PATIENCE, ROOT
 
 
 def run(*command: str, **variables: str) -> Result:
-    """Run a command in this process, with `variables` for its whole environment."""
+    """Run a command in this process, with `variables` for its whole environment.
+
+    Whom it acts for is forgotten afterwards, as where the process ends with it.
+    """
     with patch.dict(os.environ, variables, clear=True):
-        return CliRunner().invoke(countersign, command)
+        return copy_context().run(CliRunner().invoke, countersign, command)
 
 
 def run_apart(*command: str, **variables: str) -> subprocess.CompletedProcess[str]:

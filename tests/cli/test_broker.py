@@ -65,7 +65,7 @@ def test_one_that_a_killed_suite_left_behind_is_ended_first(tmp_path: Path) -> N
         redis.Redis.from_url(made.url).set("kept", "yes")
 
         with running(tmp_path) as (again, _):
-            assert orphan.wait(timeout=5) == 0
+            assert orphan.wait(timeout=60) == 0
             assert redis.Redis.from_url(again.url).get("kept") == b"yes"
 
 
@@ -74,5 +74,5 @@ def test_one_that_no_longer_listens_is_killed(tmp_path: Path) -> None:
         orphan.send_signal(signal.SIGSTOP)
 
         with running(tmp_path) as (again, _):
-            assert orphan.wait(timeout=5) == -signal.SIGKILL
+            assert orphan.wait(timeout=60) == -signal.SIGKILL
             assert redis.Redis.from_url(again.url).ping()

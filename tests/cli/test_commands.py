@@ -3,8 +3,10 @@
 from collections.abc import Mapping
 from pathlib import Path
 
+import click
 import pytest
 from click.testing import CliRunner
+from pydantic import JsonValue
 
 from services.audit.schemas import EntryOut
 from services.cli import countersign, keys
@@ -12,6 +14,7 @@ from services.cli.events import describe
 from services.cli.failing import EX_CONFIG
 from services.embedded import settings_class
 from services.suite import SERVICES
+from shared.settings import needed_by
 from tests.cli.running import run, run_apart
 
 
@@ -23,7 +26,7 @@ def test_a_process_tells_all_that_is_wrong_with_its_settings(
     required = [
         name.upper()
         for name, field in settings_class(service).model_fields.items()
-        if field.is_required()
+        if field.is_required() or needed_by(field) == kind
     ]
 
     ended = run(kind, service, VAR_DIR=str(tmp_path), LOG_LEVEL="loud")
@@ -160,6 +163,28 @@ def test_an_event_cannot_steer_the_terminal() -> None:
 
     assert line.isprintable()
     assert '"1\\n2  forged"' in line
+
+
+@pytest.mark.parametrize(
+    ("kind", "colour"), [("mfa.totp.failed", "\x1b[31m"), ("mfa.totp.accepted", "\x1b[32m")]
+)
+def test_what_went_wrong_is_red(kind: str, colour: str) -> None:
+    entry = EntryOut(entry=1, received_at=0, event={"type": kind, "data": {}})
+
+    line = describe(entry, coloured=True)
+
+    assert f"{colour}{kind}" in line
+    assert click.unstyle(line) == describe(entry)
+
+
+def test_a_line_says_what_it_has_lost() -> None:
+    event: dict[str, JsonValue] = {"type": "mfa.totp.failed", "data": {}}
+
+    assert describe(EntryOut(entry=1, received_at=0, event=event, redacted=True)).endswith(
+        "(redacted)"
+    )
+    dropped = EntryOut(entry=1, received_at=0, event=event, redacted=True, dropped=True)
+    assert describe(dropped).endswith("(dropped)")
 
 
 def test_mail_without_any_says_so(tmp_path: Path) -> None:

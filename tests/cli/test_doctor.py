@@ -12,12 +12,14 @@ from aiosmtpd.controller import Controller
 from aiosmtpd.handlers import Sink
 
 from services.cli import doctor, keys
-from services.cli.environment import read
+from services.cli.environment import OPERATOR, read
+from services.cli.events import ReaderSettings
 from services.embedded import create_apps, database_url, load_settings
 from services.suite import SERVICES
 from shared.bus import topology
 from shared.migrations import migrate
-from shared.settings import ServiceSettings
+from shared.settings import ServiceSettings, load
+from tests import trail
 from tests.cli.running import run
 
 Settings = Mapping[str, ServiceSettings]
@@ -62,6 +64,7 @@ def test_where_all_is_well_nothing_is_wrong(
     variables |= {"BROKER_URL": redis_url, "SMTP_URL": mail_server}
     for service, settings in loaded(monkeypatch, variables).items():
         migrate(database_url(service, settings), f"services.{service}.migrations")
+    run("bus", "declare", **variables)
 
     examined = run("doctor", **variables)
 
@@ -109,6 +112,17 @@ def test_mail_templates_that_make_no_letter_are_told(
     assert examined.exit_code == 1
     assert "MAIL_TEMPLATES_DIR" in examined.stdout
     assert "new_login" in examined.stdout
+
+
+def test_links_without_a_page_to_lead_to_are_told(variables: dict[str, str]) -> None:
+    by_link = {"ACCOUNT_EMAIL_VERIFICATION_BY_CODE_ENABLED": "false", "HEADLESS_ONLY": "true"}
+    page = {"HEADLESS_FRONTEND_URLS": '{"account_confirm_email": "/verify/{key}"}'}
+
+    examined = run("doctor", "session", **variables, **by_link)
+    with_page = run("doctor", "session", **variables, **by_link, **page)
+
+    assert "- HEADLESS_FRONTEND_URLS: needs account_confirm_email" in examined.stdout
+    assert "HEADLESS_FRONTEND_URLS" not in with_page.stdout
 
 
 def test_one_service_can_be_examined_alone(tmp_path: Path) -> None:
@@ -162,27 +176,108 @@ def test_keys_that_fit_raise_no_word(
     ("listing", "setting"),
     [
         ("callers", "SESSION_CALLER_KEY"),
+        ("callers", "OPERATOR_CALLER_KEY"),
         ("events", "SESSION_EVENT_KEY"),
         ("events", "TOTP_EVENT_KEY"),
         ("events", "RECOVERY_EVENT_KEY"),
+        ("events", "WEBAUTHN_EVENT_KEY"),
     ],
 )
-def test_a_key_that_nobody_would_accept_is_told(
+def test_a_key_that_would_not_be_accepted_is_told(
     variables: dict[str, str],
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
     listing: str,
     setting: str,
 ) -> None:
+    """Once, whichever services have to accept it; another key of its owner's is not enough."""
     path = tmp_path / "keys" / "public" / f"{listing}.json"
     listed, issuer = json.loads(path.read_text()), setting.split("_", maxsplit=1)[0].lower()
-    path.write_text(
-        json.dumps({name: key for name, key in listed.items() if key["issuer"] != issuer})
-    )
+    (mine,) = (name for name, key in listed.items() if key["issuer"] == issuer)
+    listed[f"{mine}-before"] = listed.pop(mine)
+    path.write_text(json.dumps(listed))
+    settings = loaded(monkeypatch, variables)
 
-    (problem,) = doctor.unfit_keys(loaded(monkeypatch, variables))
+    (problem,) = doctor.unfit_keys({**settings, OPERATOR: load(ReaderSettings)})
 
+    assert problem.startswith(f"{listing.removesuffix('s').upper()}_KEYS does not list")
     assert setting in problem
+
+
+@pytest.mark.parametrize(
+    ("examined", "listing", "issuer", "told"),
+    [
+        ("session", "events", "recovery", True),
+        ("session", "events", "webauthn", True),
+        ("session", "events", "totp", False),
+        ("session", "events", "session", False),
+        ("session,totp", "events", "totp", False),
+        ("session,totp", "events", "session", False),
+        ("audit", "events", "session", True),
+        ("audit", "events", "totp", False),
+        ("audit,totp", "events", "totp", True),
+        ("audit,session", "events", "totp", True),
+        ("audit", "callers", "session", True),
+        ("audit", "callers", "operator", False),
+        ("recovery", "callers", "session", True),
+        ("totp,webauthn", "callers", "operator", False),
+    ],
+)
+def test_a_service_is_told_of_keys_that_it_has_to_believe_and_of_no_others(
+    variables: dict[str, str],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    *,
+    examined: str,
+    listing: str,
+    issuer: str,
+    told: bool,
+) -> None:
+    """In production each is examined alone, without the private keys of others."""
+    path = tmp_path / "keys" / "public" / f"{listing}.json"
+    listed = json.loads(path.read_text())
+    kept = {name: key for name, key in listed.items() if key["issuer"] != issuer}
+    assert len(kept) == len(listed) - 1
+    path.write_text(json.dumps(kept))
+    variables |= {"MFA_SUPPORTED_TYPES": "totp,recovery_codes,webauthn"}
+
+    problems = list(doctor.unfit_keys(loaded(monkeypatch, variables, examined.split(","))))
+
+    assert len(problems) == told
+    assert all(issuer in problem.lower() for problem in problems)
+
+
+def test_keys_of_a_factor_that_is_not_offered_are_not_missed(
+    variables: dict[str, str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "keys" / "public" / "events.json"
+    listed = json.loads(path.read_text())
+    path.write_text(json.dumps({n: k for n, k in listed.items() if k["issuer"] != "webauthn"}))
+
+    assert not list(doctor.unfit_keys(loaded(monkeypatch, variables, ["session"])))
+
+
+def test_what_only_the_worker_needs_is_told_too(variables: dict[str, str]) -> None:
+    del variables["EVENT_KEYS_FILE"]
+
+    examined = run("doctor", "session", **variables, EVENT_KEYS_FILE="")
+
+    assert "- EVENT_KEYS is not set; the worker needs it." in examined.stdout
+    assert examined.exit_code == 1
+
+
+def test_queues_that_are_not_declared_are_told(variables: dict[str, str], broker_url: str) -> None:
+    """Events would wait in the outboxes until they are."""
+    variables |= {"BROKER_URL": broker_url}
+    assert run("bus", "declare", **variables).exit_code == 0
+    whole = run("doctor", "totp", **variables)
+    trail.undeclare(broker_url, topology.NOTICES)
+
+    examined = run("doctor", "totp", **variables)
+
+    assert "BROKER_URL" not in whole.stdout
+    assert f"There is no queue {topology.NOTICES}; `countersign bus declare`" in examined.stdout
+    assert examined.exit_code == 1
 
 
 def test_a_key_file_that_others_can_read_is_told(variables: dict[str, str], tmp_path: Path) -> None:

@@ -103,6 +103,25 @@ def test_a_process_holds_only_the_secrets_of_its_own_service(owner: str) -> None
     assert "CALLER_KEYS_FILE" in handed
 
 
+def test_the_key_of_tokens_is_named_where_they_are_signed_and_for_session_alone(
+    tmp_path: Path,
+) -> None:
+    told = {"VAR_DIR": str(tmp_path), "HEADLESS_TOKEN_STRATEGY": "jwt"}
+    name = "HEADLESS_JWT_PRIVATE_KEY_FILE"
+
+    suite = read(None, told)
+
+    assert suite.variables[name] == f"{tmp_path}/keys/session/tokens-EdDSA.pem"
+    assert suite.key_files == (*KEY_FILES.values(), "session/tokens-EdDSA.pem")
+    assert [owner for owner in SERVICES if name in suite.for_owners(owner)] == ["session"]
+    assert name not in read(None, {"VAR_DIR": str(tmp_path)}).variables
+    own = read(None, {**told, "HEADLESS_JWT_PRIVATE_KEY": "canary"})
+    assert name not in own.variables
+    assert own.key_files == tuple(KEY_FILES.values())
+    own.remember()
+    assert "canary" not in (tmp_path / "suite.env").read_text()
+
+
 def test_a_later_command_finds_the_suite_by_its_folder(tmp_path: Path) -> None:
     read(None, {"VAR_DIR": str(tmp_path), "AUDIT_PORT": "9503"}).remember()
 

@@ -9,6 +9,8 @@ from click.testing import CliRunner
 
 from services.cli.environment import KEY_FILES
 from services.cli.keys import find_problems, keys, make
+from services.session.domain.token_keys import parse_signing_key
+from services.session.domain.token_strategy import Algorithm
 from services.suite import ALL
 from shared import auth, cipher
 
@@ -131,3 +133,71 @@ def test_the_commands_make_and_check(tmp_path: Path) -> None:
     assert (missing.exit_code, made.exit_code, checked.exit_code) == (1, 0, 0)
     assert "countersign keys init" in missing.output
     assert "fit each other" in checked.output
+
+
+# The key of tokens
+
+
+@pytest.mark.parametrize("algorithm", list(Algorithm))
+def test_a_key_for_tokens_is_made_once_where_they_are_signed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, algorithm: Algorithm
+) -> None:
+    """D1: of each algorithm another, and nothing has to be done by hand."""
+    monkeypatch.setenv("HEADLESS_TOKEN_STRATEGY", "jwt")
+    monkeypatch.setenv("HEADLESS_JWT_ALGORITHM", algorithm)
+    run, here = CliRunner(), ["--dir", str(tmp_path)]
+    path = tmp_path / f"session/tokens-{algorithm}.pem"
+
+    first = run.invoke(keys, ["init", *here])
+    pem = path.read_text()
+    second = run.invoke(keys, ["init", *here])
+
+    assert f"made {path}" in first.output
+    assert second.output == ""
+    assert path.read_text() == pem
+    assert path.stat().st_mode & 0o077 == 0
+    assert parse_signing_key(pem, algorithm).public.algorithm is algorithm
+    assert run.invoke(keys, ["check", *here]).exit_code == 0
+
+
+@pytest.mark.parametrize(
+    "told",
+    [
+        {},
+        {"HEADLESS_TOKEN_STRATEGY": "sessions"},
+        {"HEADLESS_TOKEN_STRATEGY": "jwt", "HEADLESS_JWT_ALGORITHM": "HS256"},
+        {"HEADLESS_TOKEN_STRATEGY": "jwt", "HEADLESS_JWT_ALGORITHM": "../../x"},
+        {"HEADLESS_TOKEN_STRATEGY": "jwt", "HEADLESS_JWT_PRIVATE_KEY": "given"},
+        {"HEADLESS_TOKEN_STRATEGY": "jwt", "HEADLESS_JWT_PRIVATE_KEY_FILE": "/run/secrets/key"},
+    ],
+)
+def test_no_key_for_tokens_is_made_where_none_is_needed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, told: dict[str, str]
+) -> None:
+    for name, value in told.items():
+        monkeypatch.setenv(name, value)
+
+    made = CliRunner().invoke(keys, ["init", "--dir", str(tmp_path)])
+
+    assert made.exit_code == 0
+    assert {str(path.relative_to(tmp_path)) for path in tmp_path.rglob("*.*")} == set(
+        KEY_FILES.values()
+    )
+
+
+def test_what_is_wrong_with_the_key_for_tokens_is_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HEADLESS_TOKEN_STRATEGY", "jwt")
+    run, here = CliRunner(), ["--dir", str(tmp_path)]
+    run.invoke(keys, ["init", *here])
+    path = tmp_path / "session/tokens-EdDSA.pem"
+
+    path.chmod(0o640)
+    assert f"{path} is open to other users" in run.invoke(keys, ["check", *here]).output
+    path.write_text("canary")
+    broken = run.invoke(keys, ["check", *here])
+    assert f"{path} must be a private key in PEM" in broken.output
+    assert "canary" not in broken.output
+    path.unlink()
+    assert f"{path} is missing" in run.invoke(keys, ["check", *here]).output

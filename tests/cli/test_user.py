@@ -8,9 +8,10 @@ import subprocess
 import sys
 from collections.abc import Sequence
 from contextlib import closing
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import timedelta
 from pathlib import Path
+from pwd import getpwuid
 from unittest.mock import patch
 
 import pytest
@@ -29,7 +30,7 @@ from services.session.store.tables import outbox
 from shared.auth import Caller
 from shared.cipher import KeyRing
 from shared.clock import utc_now
-from shared.database import Database, Statement
+from shared.database import Database, Row, Statement
 from shared.http import connect
 from shared.settings import load
 from shared.trust import TrustClient
@@ -42,8 +43,9 @@ ADA = "ada@example.org"
 PASSWORD = "correct-horse-9"
 FIREFOX = "Mozilla/5.0 (X11; Linux x86_64; rv:140.0) Gecko/20100101 Firefox/140.0"
 
-_TYPES = Statement(select(outbox.c.type).order_by(outbox.c.seq))
+_EVENTS = Statement(select(outbox.c.type, outbox.c.context).order_by(outbox.c.seq))
 _LEASE = timedelta(minutes=1)
+EX_USAGE = 2  # click's
 
 
 @dataclass(frozen=True)
@@ -74,13 +76,20 @@ class Desk:
         """Take every mail that is due; return what kinds they are."""
         return asyncio.run(self._told())
 
+    def context(self) -> dict[str, object]:
+        """Return on whose behalf the last event happened."""
+        context: dict[str, object] = json.loads(asyncio.run(self._rows())[-1].context)
+        return context
+
     async def _events(self) -> list[str]:
+        return [row.type.removeprefix("mfa.session.") for row in await self._rows()]
+
+    async def _rows(self) -> list[Row]:
         db = Database(self.url, source="session")
         try:
-            rows = await db.all(_TYPES)
+            return await db.all(_EVENTS)
         finally:
             await db.close()
-        return [row.type.removeprefix("mfa.session.") for row in rows]
 
     async def _told(self) -> list[MailKind]:
         db = Database(self.url, source="session")
@@ -131,7 +140,9 @@ def test_an_account_is_made_and_shown(desk: Desk) -> None:
     assert ended.exit_code == 0
     assert facts["id"] == ended.stdout.strip()
     assert (facts["email"], facts["has_password"], facts["verified_at"]) == (ADA, True, None)
+    assert facts["addresses"] == [{"email": ADA, "primary": True, "verified": False}]
     assert (facts["authenticators"], facts["live_sessions"]) == ([], 0)
+    assert (facts["second_factor_failures"], facts["limited_until"]) == (0, None)
     assert desk.events() == ["user_created"]
     assert desk.told() == [MailKind.ACCOUNT_CREATED]
 
@@ -175,7 +186,26 @@ def test_a_taken_address_is_refused(desk: Desk) -> None:
     ended = desk.user("create", "Ada@Example.org")
 
     assert ended.exit_code == 1
-    assert "There is an account with the address ada@example.org." in ended.output
+    assert "There is an account called ada@example.org." in ended.output
+
+
+def test_an_account_is_made_and_looked_after_by_its_username(desk: Desk) -> None:
+    named = {"ACCOUNT_SIGNUP_FIELDS": "email*,username,password1*"}
+    desk = replace(desk, variables={**desk.variables, **named})
+    made = create(desk, "--username", "Ada")
+
+    facts = desk.show("aDA")
+    assert (facts["id"], facts["username"], facts["email"]) == (made, "Ada", ADA)
+    taken = desk.user("create", "bob@example.org", "--username", "ADA")
+    assert (taken.exit_code, "called bob@example.org or ADA" in taken.output) == (1, True)
+    assert desk.user("disable", "ada").exit_code == 0
+    assert desk.user("delete", "ada", "--yes").exit_code == 0
+    assert desk.show(made)["username"] is None
+
+
+@pytest.mark.parametrize("arguments", [(), ("--username", "Ada", "--verified")])
+def test_an_account_is_called_something(desk: Desk, arguments: Sequence[str]) -> None:
+    assert desk.user("create", *arguments).exit_code == EX_USAGE
 
 
 @pytest.mark.parametrize(
@@ -233,6 +263,9 @@ def test_a_reset_says_of_who_has_no_password_that_there_is_no_way_in(desk: Desk)
     done = desk.user("reset-mfa", ADA, "--yes")
     assert (done.exit_code, "nobody can log in to the account now" in done.output) == (0, True)
     assert "without authenticators" not in done.output
+    for said in (declined.output, done.output):
+        assert "Whoever signs up with its address and gives the code" in said
+        assert "has the same account, and all open sessions end" in said
 
 
 def test_a_reset_says_no_such_thing_of_who_has_a_password(desk: Desk) -> None:
@@ -311,6 +344,7 @@ def test_what_is_shown_is_for_people(desk: Desk) -> None:
 
     assert "has password                no" in shown
     assert "authenticators              none" in shown
+    assert f"email {ADA}, primary yes, verified yes" in shown
     assert desk.user("sessions", ADA).stdout == "There is no session.\n"
 
 
@@ -360,7 +394,8 @@ async def test_a_session_of_the_suite_is_listed_and_ended(tmp_path: Path) -> Non
         ended = await asyncio.to_thread(_apart, variables, "sessions", ADA, "--end-all")
 
         assert listed.returncode == 0, listed.stderr
-        assert "\\u001b[2Jb" in listed.stdout
+        heading, line = listed.stdout.splitlines()
+        assert heading.index("USER AGENT") == line.index('"a\\u001b[2Jb"')
         assert "\x1b" not in listed.stdout
         assert ended.returncode == 0, ended.stderr
         assert (await client.get("auth/session")).status == 410
@@ -408,7 +443,10 @@ def test_the_browsers_that_somebody_trusts_are_listed_and_revoked(desk: Desk) ->
     assert listed[0].keys() == {"id", "name", "created_at", "last_used_at", "expires_at"}
     one = desk.user("trust", user_id, "--revoke", older)
     assert (one.exit_code, one.stdout) == (0, "The browser is trusted no more.\n")
-    assert newer in desk.user("trust", ADA).stdout
+    heading, line = desk.user("trust", ADA).stdout.splitlines()
+    assert heading.split() == ["ID", "NAME", "CREATED", "AT", "LAST", "USED", "AT", "EXPIRES", "AT"]
+    assert line.startswith(f"{newer}  Firefox on Linux  ")
+    assert heading.index("NAME") == line.index("Firefox")
     rest = desk.user("trust", ADA, "--revoke-all")
     assert (rest.exit_code, rest.stdout) == (0, "No browser is trusted now.\n")
     none = desk.user("trust", ADA, "--revoke-all")
@@ -461,3 +499,17 @@ async def trust_a_browser(desk: Desk, user_id: str) -> str:
         trusted = await keeper.trust(user_id, factor_epoch=0, tokens=[], user_agent=FIREFOX)
         await keeper.close()
     return trusted.browser_id
+
+
+def test_an_act_says_which_operator_did_it(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    """D3: as the machine knows them, behind `sudo` who called that."""
+    monkeypatch.setattr("services.cli.operator.gethostname", lambda: "desk-1")
+    assert desk.user("create", ADA).exit_code == 0
+
+    context = desk.context()
+    assert context["operator"] == f"{getpwuid(os.getuid()).pw_name}@desk-1"
+    assert context["request_id"]
+
+    by_sudo = replace(desk, variables=desk.variables | {"SUDO_USER": "grace"})
+    assert by_sudo.user("disable", ADA).exit_code == 0
+    assert desk.context()["operator"] == "grace@desk-1"

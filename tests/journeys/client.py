@@ -6,15 +6,13 @@ from typing import Any
 
 import httpx
 
-from tests.journeys import contract
-
 Json = dict[str, Any]
 ORIGIN = "http://localhost:8000"
 
 
 @dataclass(frozen=True)
 class Answer:
-    """An answer, already held against the contract's document."""
+    """An answer. It has been held against the contract when it came (tests.contract)."""
 
     status: int
     body: Json
@@ -34,6 +32,13 @@ class Answer:
     def flows(self) -> list[str]:
         """The ids of the flows that are offered."""
         return [flow["id"] for flow in self.body["data"]["flows"]]
+
+    @property
+    def types(self) -> list[str]:
+        """The kinds of authenticators by which a second factor may be given, if one is awaited."""
+        flows = self.body["data"]["flows"]
+        (types,) = [flow["types"] for flow in flows if "types" in flow]
+        return list(types)
 
     @property
     def pending(self) -> list[str]:
@@ -66,7 +71,7 @@ class Client:
         self.token: str | None = None
         self.origin = base_url if origin is None else origin
         self.http = httpx.AsyncClient(
-            transport=transport, base_url=base_url, trust_env=False, timeout=30
+            transport=transport, base_url=base_url, trust_env=False, timeout=120
         )
 
     async def call(
@@ -90,7 +95,6 @@ class Client:
         answer = Answer(response.status_code, response.json(), response.headers)
         assert answer.status == answer.body["status"]
         assert "no-store" in response.headers["cache-control"]
-        assert contract.problems(self.kind, method, path, answer.body) == []
         self.token = answer.body.get("meta", {}).get("session_token") or self.token
         return answer
 

@@ -26,10 +26,12 @@ from services.totp.settings import Settings as TotpSettings
 from services.webauthn.settings import Settings as WebAuthnSettings
 from shared.database import Database
 from shared.migrations import migrate
+from tests.hashing import quickly
 from tests.journeys.client import ORIGIN, Client
 
-PATIENCE = 15.0  # seconds to wait for mail of a running suite
+PATIENCE = 120.0  # seconds to wait for mail of a running suite
 CODE = re.compile(r"(?m)^[A-Z]{4}-[A-Z]{4}$")
+LINK = re.compile(r"(?m)^https://testserver/([^\s/]+)$")
 NOON = datetime(2026, 3, 14, 12, tzinfo=UTC)
 
 
@@ -85,6 +87,20 @@ class InProcess:
         response = await self.client("app").http.get("/inbox.json")
         return code_in(response.json(), address)
 
+    async def mailed_key(self, address: str) -> str:
+        """Send what is due, and return the key in the newest link to `address`, or ""."""
+        await self.deliver()
+        listing = (await self.client("app").http.get("/inbox.json")).json()
+        texts = [mail["text"] for mail in listing["messages"] if mail["to"] == address]
+        found = LINK.search(texts[0] if texts else "")
+        return found[1] if found else ""
+
+    async def throw_mail_away(self) -> None:
+        """Send what is due, and empty the inbox: reading it takes the longer the more there is."""
+        await self.deliver()
+        for mail in self.settings.inbox.glob("*.eml"):
+            mail.unlink()
+
     async def fresh_code(self, secret: str) -> str:
         """Move the clock to the next time step, and return its code."""
         self.clock.advance(timedelta(seconds=30))
@@ -95,7 +111,7 @@ class InProcess:
 async def in_process(directory: Path, **changes: Any) -> AsyncIterator[InProcess]:
     """Make databases, keys and apps under `directory`, and run them until the end.
 
-    `changes` are settings of session, recovery and webauthn that differ from their defaults.
+    `changes` are settings of any of the services that differ from their defaults.
     """
     make(directory / "keys")  # and with it the directory
     keys = {
@@ -115,7 +131,8 @@ async def in_process(directory: Path, **changes: Any) -> AsyncIterator[InProcess
         "public_url": ORIGIN,
         "var_dir": directory,
     }
-    session, totp = SessionSettings(**(common | changes)), TotpSettings(**common)
+    session = SessionSettings(**quickly(common | changes))
+    totp = TotpSettings(**(common | changes))
     recovery = RecoverySettings(**(common | changes))
     webauthn = WebAuthnSettings(**(common | changes))
     for service in ("session", "totp", "recovery", "webauthn"):

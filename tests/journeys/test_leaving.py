@@ -7,6 +7,8 @@ from contextlib import closing
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from tests.journeys.client import Client
 from tests.journeys.person import Person, enrolled
 from tests.journeys.suite import InProcess, Running
@@ -49,6 +51,7 @@ async def test_others_are_asked_to_prove_themselves_first(suite: InProcess, clie
     assert (await client.get("auth/session")).status == 200
 
 
+@pytest.mark.long
 def test_the_whole_suite_forgets_who_leaves(tmp_path: Path) -> None:
     with running_suite(tmp_path / "var", env={"MFA_TOTP_PERIOD": str(PERIOD)}) as running:
         person, user_id = asyncio.run(_join_and_leave(running.base_url))

@@ -116,6 +116,7 @@ async def test_without_them_there_is_no_trace_of_codes(tmp_path: Path, kind: str
         assert (await person.client.post(CODES)).status == 404
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("split", [True])
 def test_while_recovery_is_stopped_totp_is_enough(tmp_path: Path, split: bool) -> None:
     """O4: its codes are 503 and no guesses, and a factor is turned on without any."""

@@ -149,6 +149,7 @@ async def test_who_is_gone_is_trusted_nowhere(suite: InProcess) -> None:
     assert (await ada.log_in()).codes == ["email_password_mismatch"]
 
 
+@pytest.mark.long
 def test_while_recovery_stands_still_nobody_is_let_past(tmp_path: Path) -> None:
     """O4, K5: a cookie counts as absent; to trust is refused, and not to goes on."""
     env = {"MFA_TOTP_PERIOD": str(PERIOD)}
@@ -156,6 +157,7 @@ def test_while_recovery_stands_still_nobody_is_let_past(tmp_path: Path) -> None:
         asyncio.run(_stand_still(running))
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("split", [False, True], ids=["embedded", "split"])
 def test_of_a_theft_its_owner_is_told_though_broker_and_worker_die(
     tmp_path: Path, split: bool

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from services.suite import SERVICES
 from tests import servers
 from tests.journeys.client import Client
 from tests.journeys.person import Person
@@ -36,6 +37,7 @@ def test_people_go_all_the_way_through_split_processes(tmp_path: Path) -> None:
         _go_all_the_way(running)
 
 
+@pytest.mark.long
 def test_people_go_all_the_way_with_the_servers_of_production(
     tmp_path: Path, postgresql_database: str, rabbitmq_url: str
 ) -> None:
@@ -43,8 +45,8 @@ def test_people_go_all_the_way_with_the_servers_of_production(
         **ENV,
         "BROKER_URL": rabbitmq_url,
         **{
-            f"{service}_DATABASE_URL": servers.postgresql_schema(postgresql_database)
-            for service in ("SESSION", "TOTP", "RECOVERY", "AUDIT")
+            f"{service.upper()}_DATABASE_URL": servers.postgresql_schema(postgresql_database)
+            for service in SERVICES
         },
     }
     with running_suite(tmp_path / "var", split=True, env=env) as running:
@@ -63,7 +65,7 @@ def _go_all_the_way(running: RunningSuite) -> None:
     )
     try:
         asyncio.run(_walk_side_by_side(running.base_url))
-        said, _ = demo.communicate(timeout=100)
+        said, _ = demo.communicate(timeout=200)
     finally:
         demo.kill()
     assert demo.returncode == 0, said

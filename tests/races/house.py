@@ -154,7 +154,7 @@ async def opened(replicas: Replicas) -> AsyncIterator[House]:
                     base_url=replica.url,
                     transport=AiohttpTransport(verify=NO_TLS),
                     trust_env=False,
-                    timeout=30,
+                    timeout=120,
                 )
             )
             for replica in replicas

@@ -64,6 +64,11 @@ class Person:
         return f"p{self.number}@example.org"
 
     @property
+    def home(self) -> str:
+        """Their network address."""
+        return f"10.0.{self.number // 250}.{self.number % 250 + 1}"
+
+    @property
     def credentials(self) -> dict[str, str]:
         """What they sign up and log in with."""
         return {"email": self.email, "password": self.password}
@@ -77,8 +82,7 @@ class Person:
         token: str | None,
     ) -> Answer:
         """Ask a replica, from home."""
-        home = f"10.0.{self.number // 250}.{self.number % 250 + 1}"
-        return await self.house.ask(replica, method, path, body, token=token, address=home)
+        return await self.house.ask(replica, method, path, body, token=token, address=self.home)
 
     async def sign_up(self, replica: int) -> Answer:
         """Ask for an account."""

@@ -33,6 +33,11 @@ SETTINGS = {
     "MFA_TOTP_PERIOD": str(PERIOD),
     "MFA_TOTP_TOLERANCE": str(TOLERANCE),
     "PASSWORD_HASH_QUEUE": "1000",
+    "ACCOUNT_LOGIN_BY_CODE_ENABLED": "true",
+    "ACCOUNT_PASSWORD_RESET_BY_CODE_ENABLED": "true",
+    "MFA_TRUST_ENABLED": "true",
+    "ACCOUNT_LOGIN_METHODS": "email,username",
+    "ACCOUNT_SIGNUP_FIELDS": "email*,username,password1*",
     # Sign-ups with one address at once are a race.
     "ACCOUNT_RATE_LIMITS": '{"confirm_email": null}',
 }

@@ -19,6 +19,8 @@ from tests.races.people import (
     token_of,
 )
 
+pytestmark = pytest.mark.long
+
 LIMIT = 5  # wrong codes until the second factor rests
 
 

@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import Awaitable, Iterable
 
 import httpx
+import pytest
 
 from tests.journeys.client import Answer
 from tests.races.house import House
@@ -19,6 +20,8 @@ from tests.races.people import (
     token_of,
 )
 from tests.races.replicas import Server
+
+pytestmark = pytest.mark.long
 
 Result = Answer | BaseException
 

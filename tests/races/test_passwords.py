@@ -2,8 +2,12 @@
 
 import asyncio
 
+import pytest
+
 from tests.races.house import House
 from tests.races.people import Person, at_once, join, protected, several, token_of
+
+pytestmark = pytest.mark.long
 
 ROUNDS = 3
 

@@ -2,6 +2,8 @@
 
 import asyncio
 
+import pytest
+
 from tests.races.house import House
 from tests.races.people import (
     Person,
@@ -12,6 +14,8 @@ from tests.races.people import (
     several,
     statuses,
 )
+
+pytestmark = pytest.mark.long
 
 LIMIT = 5  # wrong codes until the second factor rests
 WRONG, LIMITED = "incorrect_code", "too_many_login_attempts"

@@ -2,10 +2,14 @@
 
 import asyncio
 
+import pytest
+
 from services.session.domain.codes import new_code
 from services.session.domain.mails import MailKind
 from tests.races.house import House
 from tests.races.people import PEOPLE, Person, at_once, count_code, token_of
+
+pytestmark = pytest.mark.long
 
 MAILS = 4  # below the limit of mails to one address
 GUESSES = 3  # wrong codes that end a login

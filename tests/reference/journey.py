@@ -4,8 +4,8 @@ It is a generator that yields what it wants and is sent what came of it, so that
 drive a synchronous Django client and an asynchronous application.
 """
 
-from collections.abc import Generator
-from dataclasses import dataclass
+from collections.abc import Generator, Mapping
+from dataclasses import dataclass, field
 from typing import Any
 
 ADDRESS = "ada@example.org"
@@ -30,6 +30,14 @@ class Ask:
     csrf_token: str | None = None
     origin: str | None = None
     session_token: str | None = None
+    headers: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class MailedKey:
+    """Wanted: the key in the link that was mailed to `address` last, or "" if there is none."""
+
+    address: str = ADDRESS
 
 
 @dataclass(frozen=True)
@@ -37,6 +45,11 @@ class MailedCode:
     """Wanted: the code that was mailed to `address` last, or "" if the last mail has none."""
 
     address: str = ADDRESS
+
+
+@dataclass(frozen=True)
+class NoMail:
+    """Have all mail thrown away that has come so far."""
 
 
 @dataclass(frozen=True)
@@ -53,11 +66,23 @@ class Forget:
 
 
 @dataclass(frozen=True)
+class Wait:
+    """Let so many `seconds` pass."""
+
+    seconds: int
+
+
+@dataclass(frozen=True)
 class CalmDown:
     """Wait until no limit holds any more."""
 
 
-Wish = Ask | MailedCode | Code | Forget | CalmDown
+@dataclass(frozen=True)
+class StartOver:
+    """Begin as a new client, where nobody has an account and nothing has been counted."""
+
+
+Wish = Ask | MailedCode | MailedKey | NoMail | Code | Forget | Wait | CalmDown | StartOver
 Journey = Generator[Wish, Any, None]
 
 

@@ -10,6 +10,7 @@ import pytest_asyncio
 
 from tests.journeys.client import ORIGIN
 from tests.journeys.suite import InProcess, in_process
+from tests.reference.conftest import Peer
 from tests.reference.differences import (
     DIFFERENCES,
     Difference,
@@ -21,10 +22,11 @@ from tests.reference.journey import Json, Seen
 from tests.reference.keys import keys_journey
 from tests.reference.test_reference import (
     Ours,
-    answers_of_the_peer,
     assert_alike,
     assert_shows,
 )
+
+pytestmark = pytest.mark.long
 
 TYPES = ("recovery_codes", "totp", "webauthn")
 NAMES = {"Backup key": "Passkey", "Key nr. 3": "Security key"}
@@ -57,6 +59,7 @@ def with_more_of_keys(seen: Seen) -> Seen:
             "transports": ["internal"],
             "backup_eligible": False,
             "backed_up": False,
+            "serves_alone": key.get("is_passwordless", False),
         },
     )
 
@@ -140,9 +143,9 @@ async def suite(tmp_path: Path) -> AsyncIterator[InProcess]:
 
 
 @pytest.fixture(scope="module")
-def theirs() -> dict[str, list[Seen]]:
+def theirs(peer: Peer) -> dict[str, list[Seen]]:
     """What django-allauth answers to each kind of client."""
-    return answers_of_the_peer("keys")
+    return peer("keys")
 
 
 @pytest.mark.parametrize("kind", ["app", "browser"])

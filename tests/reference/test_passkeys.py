@@ -9,11 +9,14 @@ import pytest_asyncio
 
 from tests.journeys.client import ORIGIN
 from tests.journeys.suite import InProcess, in_process
+from tests.reference.conftest import Peer
 from tests.reference.differences import DIFFERENCES, Difference, steps, with_a_new_token
 from tests.reference.journey import Seen
 from tests.reference.passkeys import passkeys_journey
 from tests.reference.test_keys import TYPES, with_more_of_keys, with_our_options
-from tests.reference.test_reference import Ours, answers_of_the_peer, assert_alike, assert_shows
+from tests.reference.test_reference import Ours, assert_alike, assert_shows
+
+pytestmark = pytest.mark.long
 
 ALWAYS = tuple(difference for difference in DIFFERENCES if not difference.steps)
 ALONE = ("give a passkey", "give a passkey halfway")
@@ -84,9 +87,9 @@ async def suite(tmp_path: Path) -> AsyncIterator[InProcess]:
 
 
 @pytest.fixture(scope="module")
-def theirs() -> dict[str, list[Seen]]:
+def theirs(peer: Peer) -> dict[str, list[Seen]]:
     """What django-allauth answers to each kind of client."""
-    return answers_of_the_peer("passkeys")
+    return peer("passkeys")
 
 
 @pytest.mark.parametrize("kind", ["app", "browser"])

@@ -1,20 +1,19 @@
 """Countersign answers as django-allauth does, but for a short list of differences."""
 
-import json
 import re
-import subprocess
-import sys
 from collections.abc import AsyncIterator, Iterable
 from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import pyotp
 import pytest
 import pytest_asyncio
 
-from tests.journeys.suite import InProcess, in_process
+from tests.journeys.client import Client
+from tests.journeys.suite import Hands, InProcess, in_process
+from tests.reference.conftest import Peer
 from tests.reference.differences import DIFFERENCES, Difference
 from tests.reference.journey import (
     AGENT,
@@ -25,14 +24,18 @@ from tests.reference.journey import (
     Journey,
     Json,
     MailedCode,
+    MailedKey,
+    NoMail,
     Seen,
+    Wait,
     journey,
 )
 
-ROOT = Path(__file__).parents[2]
 A_WHILE = timedelta(minutes=6)  # longer than any limit holds after so few failures
 VARYING = {
     "session_token": "<token>",
+    "access_token": "<token>",
+    "refresh_token": "<token>",
     "recovery_codes_text": "<text>",
     "secret": "<secret>",
     "totp_svg": "<svg>",
@@ -46,10 +49,30 @@ VARYING = {
 """Members whose values differ from run to run; `id` only where it is not that of a flow."""
 
 
+class Passable(Protocol):
+    """A suite of ours that journeys go through: in this process, or running."""
+
+    @property
+    def clock(self) -> Hands:
+        """What tells it the time."""
+
+    def client(self, kind: str) -> Client:
+        """Return a new client of that kind."""
+
+    async def mailed_code(self, address: str) -> str | None:
+        """Return the code in the newest mail to `address`, or None if that mail has none."""
+
+    async def mailed_key(self, address: str) -> str:
+        """Return the key in the link in the newest mail to `address`, or "" if it has none."""
+
+    async def throw_mail_away(self) -> None:
+        """Have no mail."""
+
+
 class Ours:
     """One client of Countersign, driven by the journey."""
 
-    def __init__(self, suite: InProcess, kind: str) -> None:
+    def __init__(self, suite: Passable, kind: str) -> None:
         self.suite = suite
         self.kind = kind
         self.client = suite.client(kind)
@@ -71,16 +94,31 @@ class Ours:
                 return await self.ask(wish)
             case MailedCode(address=address):
                 return await self.suite.mailed_code(address) or ""
+            case MailedKey(address=address):
+                return await self.suite.mailed_key(address)
             case Code(secret=secret, steps=steps):
                 self.suite.clock.advance(steps * timedelta(seconds=30))
                 return pyotp.TOTP(secret).at(self.suite.clock())
+            case _:
+                return await self.let(wish)
+
+    async def let(self, wish: object) -> None:
+        """Let happen what is not answered."""
+        match wish:
             case Forget():
-                self.client.token = None
-                if self._holds("sessionid"):
-                    self.client.http.cookies.delete("sessionid")
+                self.forget()
+            case NoMail():
+                await self.suite.throw_mail_away()
+            case Wait(seconds=seconds):
+                self.suite.clock.advance(timedelta(seconds=seconds))
             case CalmDown():
                 self.suite.clock.advance(A_WHILE)
-        return None
+
+    def forget(self) -> None:
+        """Begin without a session."""
+        self.client.token = None
+        if self._holds("sessionid"):
+            self.client.http.cookies.delete("sessionid")
 
     async def ask(self, ask: Ask) -> Json:
         """Make a request, and keep what was seen of the answer."""
@@ -90,6 +128,7 @@ class Ours:
             "Origin": ask.origin,
             "X-CSRFToken": ask.csrf_token,
             "X-Session-Token": ask.session_token if self.kind == "app" else None,
+            **ask.headers,
         }
         answer = await self.client.call(
             ask.method,
@@ -122,31 +161,9 @@ async def suite(tmp_path: Path) -> AsyncIterator[InProcess]:
 
 
 @pytest.fixture(scope="module")
-def theirs() -> dict[str, list[Seen]]:
+def theirs(peer: Peer) -> dict[str, list[Seen]]:
     """What django-allauth answers to each kind of client."""
-    return answers_of_the_peer("whole")
-
-
-def answers_of_the_peer(journey: str) -> dict[str, list[Seen]]:
-    """Return what django-allauth answers on that journey to each kind of client."""
-    processes = {
-        kind: subprocess.Popen(
-            [sys.executable, "-m", "tests.reference.peer", kind, journey],
-            cwd=ROOT,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            text=True,
-        )
-        for kind in ("app", "browser")
-    }
-    answers = {}
-    for kind, process in processes.items():
-        output, errors = process.communicate()
-        assert process.returncode == 0, errors
-        answers[kind] = [
-            Seen(**{**seen, "holds": tuple(seen["holds"])}) for seen in json.loads(output)
-        ]
-    return answers
+    return peer("whole")
 
 
 @pytest.mark.parametrize("kind", ["app", "browser"])

@@ -7,6 +7,7 @@ import pytest
 import pytest_asyncio
 
 from tests.journeys.suite import InProcess, in_process
+from tests.reference.conftest import Peer
 from tests.reference.differences import (
     DIFFERENCES,
     Difference,
@@ -18,11 +19,12 @@ from tests.reference.differences import (
 from tests.reference.journey import ADDRESS, Seen
 from tests.reference.test_reference import (
     Ours,
-    answers_of_the_peer,
     assert_alike,
     assert_shows,
 )
 from tests.reference.trust import BOB, EVE, trust_journey
+
+pytestmark = pytest.mark.long
 
 ALWAYS = tuple(difference for difference in DIFFERENCES if not difference.steps)
 ONLY_HERE = (
@@ -52,9 +54,9 @@ async def suite(tmp_path: Path) -> AsyncIterator[InProcess]:
 
 
 @pytest.fixture(scope="module")
-def theirs() -> dict[str, list[Seen]]:
+def theirs(peer: Peer) -> dict[str, list[Seen]]:
     """What django-allauth answers to each kind of client."""
-    return answers_of_the_peer("trust")
+    return peer("trust")
 
 
 @pytest.mark.parametrize("kind", ["app", "browser"])

@@ -16,6 +16,7 @@ from sqlalchemy import bindparam, select, update
 
 from services.recovery.main import create_app as create_recovery
 from services.recovery.settings import Settings as RecoverySettings
+from services.session.domain.identifiers import by_address, by_username
 from services.session.domain.limits import Limits
 from services.session.domain.mails import Mail, MailKind
 from services.session.domain.reports import REPORTED
@@ -38,6 +39,7 @@ from services.session.flows.outcomes import (
     Standing,
     Visit,
 )
+from services.session.flows.signup import Applicant
 from services.session.store import Store
 from services.session.store.tables import outbox, sessions, users
 from services.session.worker import entering
@@ -57,6 +59,7 @@ from shared.factor import FactorClient
 from shared.http import connect
 from tests import spending
 from tests.hands import Hands
+from tests.leftovers import none_left
 from tests.signers import Signer
 from tests.webauthn.authenticator import ORIGIN
 
@@ -74,7 +77,16 @@ CHANGE_USER = {
 }
 
 
-ANSWERS = (MailKind.VERIFICATION_CODE, MailKind.ACCOUNT_EXISTS)
+ANSWERS = (
+    MailKind.VERIFICATION_CODE,
+    MailKind.VERIFICATION_LINK,
+    MailKind.LOGIN_CODE,
+    MailKind.PASSWORD_RESET_CODE,
+    MailKind.PASSWORD_RESET_LINK,
+    MailKind.ACCOUNT_EXISTS,
+    MailKind.ADDRESS_TAKEN,
+    MailKind.UNKNOWN_ACCOUNT,
+)
 
 
 class Cut(StrEnum):
@@ -211,6 +223,10 @@ class House:
         flows = make_flows(self.db, self.factors, self.clock, policy=policy)
         return replace(self, flows=flows)
 
+    def with_ring(self, ring: KeyRing) -> "House":
+        """Return the house as it is with another ring of keys."""
+        return replace(self, flows=make_flows(self.db, self.factors, self.clock, ring=ring))
+
     def visitor(self, address: str = HOME, client: Client = Client.APP) -> "Visitor":
         """Return somebody at a client of their own."""
         return Visitor(self, address=address, client=client)
@@ -320,9 +336,11 @@ class Visitor:
             self.token = outcome.token
         return outcome
 
-    async def sign_up(self, email: str = ADA, password: str = PASSWORD) -> Outcome:
-        flow = self.house.flows.signup
-        return self.keep(await flow.sign_up(await self.visit(), email, password))
+    async def sign_up(
+        self, email: str | None = ADA, password: str = PASSWORD, *, username: str | None = None
+    ) -> Outcome:
+        flow, applicant = self.house.flows.signup, Applicant(email=email, username=username)
+        return self.keep(await flow.sign_up(await self.visit(), applicant, password))
 
     async def verify(self, key: str) -> Outcome:
         flow = self.house.flows.verify_email
@@ -330,7 +348,33 @@ class Visitor:
 
     async def log_in(self, email: str = ADA, password: str = PASSWORD) -> Outcome:
         flow = self.house.flows.login
-        return self.keep(await flow.log_in(await self.visit(), email, password))
+        return self.keep(await flow.log_in(await self.visit(), by_address(email), password))
+
+    async def log_in_as(self, username: str, password: str = PASSWORD) -> Outcome:
+        flow = self.house.flows.login
+        return self.keep(await flow.log_in(await self.visit(), by_username(username), password))
+
+    async def request_code(self, email: str = ADA) -> Outcome:
+        flow = self.house.flows.login_by_code
+        return self.keep(await flow.request(await self.visit(), email))
+
+    async def confirm_code(self, code: str | None) -> Outcome:
+        flow = self.house.flows.login_by_code
+        return self.keep(await flow.confirm(await self.visit(), code))
+
+    async def resend_code(self) -> Outcome:
+        return self.keep(await self.house.flows.login_by_code.resend(await self.visit()))
+
+    async def request_reset(self, email: str = ADA) -> Outcome:
+        flow = self.house.flows.request_password
+        return self.keep(await flow.request(await self.visit(), email))
+
+    async def show_reset(self, key: str | None) -> Outcome:
+        return await self.house.flows.reset_password.show(await self.visit(), key)
+
+    async def reset(self, key: str | None, password: str | None) -> Outcome:
+        flow = self.house.flows.reset_password
+        return self.keep(await flow.reset(await self.visit(), key, password))
 
     async def authenticate(self, code: str) -> Outcome:
         flow = self.house.flows.authenticate
@@ -431,11 +475,13 @@ def make_flows(
     clock: Hands,
     hasher: PasswordHasher | None = None,
     policy: Policy | None = None,
+    *,
+    ring: KeyRing = RING,
 ) -> Flows:
     """Return flows whose password hashes cost next to nothing."""
     return build_flows(
         db,
-        ring=RING,
+        ring=ring,
         factors=factors,
         clock=clock,
         policy=policy or Policy(),
@@ -451,14 +497,18 @@ async def open_house(urls: Urls, *, digits: int = 6, **recovery: Any) -> AsyncIt
     """
     clock, signer = Hands(), Signer("session")
     async with AsyncExitStack() as stack:
-        yield await _built(stack, urls, (clock, signer), digits, recovery)
+        house = await _built(stack, urls, (clock, signer), digits, recovery)
+        async with none_left():
+            yield house
 
 
 @asynccontextmanager
 async def second_replica(house: House) -> AsyncIterator[House]:
     """Build all services once more over the same databases, with connections of their own."""
     async with AsyncExitStack() as stack:
-        yield await _built(stack, house.urls, (house.clock, house.signer), house.digits, {})
+        replica = await _built(stack, house.urls, (house.clock, house.signer), house.digits, {})
+        async with none_left():
+            yield replica
 
 
 async def _built(

@@ -5,6 +5,7 @@ from typing import Any
 from services.session.domain.limits import Limits, parse_rates
 from services.session.flows import Policy
 from services.session.flows.outcomes import Asked, Enrolled, Outcome, Standing
+from services.session.flows.signup import Applicant
 from tests.session.house import ADA, House, Visitor
 from tests.webauthn.authenticator import HONEST, Device, Lies
 
@@ -79,7 +80,9 @@ async def with_passkey(house: House, device: Device, email: str = ADA) -> Visito
 async def by_passkey(house: House, device: Device, email: str = ADA) -> Visitor:
     """Return somebody who has signed up by passkey: they have no password, and are logged in."""
     visitor, flow = house.visitor(), house.flows.passkey_signup
-    visitor.keep(await house.flows.signup.sign_up_by_passkey(await visitor.visit(), email))
+    visitor.keep(
+        await house.flows.signup.sign_up_by_passkey(await visitor.visit(), Applicant(email=email))
+    )
     await visitor.verify(await house.code())
     asked = await flow.options(await visitor.visit())
     assert isinstance(asked, Asked)

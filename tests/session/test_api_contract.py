@@ -11,10 +11,20 @@ import pytest
 from fastapi import FastAPI
 from starlette.routing import Route
 
-from services.session.api import account, auth, person, sessions
+from services.session.api import (
+    account,
+    auth,
+    emails,
+    entrance,
+    login_codes,
+    passwords,
+    person,
+    sessions,
+)
 from services.session.domain.access import Access
 from services.session.main import create_app
 from services.session.settings import Settings
+from tests.hashing import quickly
 from tests.session.house import ADA, PASSWORD, RING, SERVICES, House, counted
 from tests.signers import Signer
 from tests.webauthn.authenticator import Device
@@ -119,7 +129,7 @@ def settings_for(house: House, **changes: object) -> Settings:
         "countersign_development": True,
         **changes,
     }
-    return Settings(**values)
+    return Settings(**quickly(values))
 
 
 @pytest.fixture
@@ -322,6 +332,34 @@ async def test_everything_that_is_wrong_with_a_sign_up_is_told_at_once(api: Api)
     ]
 
 
+async def test_no_password_is_judged_of_who_is_logged_in(api: Api) -> None:
+    """O2: nor is it counted, whoever's it is."""
+    await api.join()
+
+    for password in ["wrong"] * 6 + [PASSWORD]:
+        answer = await api.post("auth/login", email=ADA, password=password)
+        assert (answer.status, answer.body) == (409, {"status": 409})
+    await api.log_out()
+
+    assert (await api.post("auth/login", email=ADA, password=PASSWORD)).status == 200
+
+
+async def test_no_passkey_is_judged_of_who_owes_none(with_keys: Api) -> None:
+    """O2: whatever is given, to nobody, to who waits for a code, and to who is logged in."""
+    bodies: tuple[dict[str, Any], ...] = ({}, {"credential": 5}, {"credential": {"id": "a"}})
+    await with_keys.get("auth/session")
+
+    async def keep() -> list[int]:
+        path = "auth/webauthn/signup"
+        return [(await with_keys.call("PUT", path, body)).status for body in bodies]
+
+    assert await keep() == [409, 409, 409]
+    await with_keys.post("auth/signup", email=ADA, password=PASSWORD)
+    assert await keep() == [409, 409, 409]
+    await with_keys.post("auth/email/verify", key=await with_keys.house.code())
+    assert await keep() == [409, 409, 409]
+
+
 async def test_an_app_that_has_logged_out_is_gone_everywhere(only_app: Api) -> None:
     api = only_app
     await api.join()
@@ -344,10 +382,16 @@ async def test_an_app_is_told_its_token_only_when_it_changes(only_app: Api) -> N
 
 
 ROUTES = [
+    *entrance.routes_for(entrance.Entrance()).all,
     *auth.routes.all,
+    *login_codes.routes.all,
     *account.routes.all,
     *account.totp_routes.all,
     *account.recovery_codes_routes.all,
+    *login_codes.routes.all,
+    *emails.verification_routes(by_code=True).all,
+    *emails.routes.all,
+    *passwords.reset_routes(by_code=False).all,
     *person.routes.all,
     *sessions.routes.all,
 ]
@@ -356,7 +400,8 @@ ROUTES = [
 ALLOWED = {  # to somebody with nothing, and to somebody who has only given a password
     Access.ANYONE: (True, True),
     Access.LOGGED_OUT: (True, True),
-    Access.VERIFY_EMAIL: (False, False),
+    Access.LOGIN_BY_CODE: (False, False),
+    Access.ADDRESS_PROOF: (False, False),
     Access.MFA_AUTHENTICATE: (False, True),
     Access.LOGGED_IN: (False, False),
 }
@@ -383,11 +428,15 @@ async def test_every_route_keeps_to_the_access_that_it_names(
 
 
 def test_no_route_is_served_that_names_nobody(app: FastAPI) -> None:
-    """O2: what is mounted is what the routes declare, for both clients, and no documentation."""
+    """O2: what is mounted is what the routes declare, for both clients, and no documentation.
+
+    The pages have a list and a test of their own.
+    """
     served = {
         (method, route.path)
         for route in app.routes
-        if isinstance(route, Route)
+        if isinstance(route, Route) and route.path != "/"
+        if not route.path.startswith(("/accounts", "/.well-known/change-password"))
         for method in (route.methods or set()) - {"HEAD"}
     }
     declared = {
@@ -397,8 +446,9 @@ def test_no_route_is_served_that_names_nobody(app: FastAPI) -> None:
     }
     config = {("GET", f"/_allauth/{client}/v1/config") for client in ("app", "browser")}
     inbox = {("GET", "/inbox"), ("GET", "/inbox.json")}
+    for_apps = {("POST", "/_allauth/app/v1/tokens/refresh")}
 
-    assert served == declared | config | inbox
+    assert served == declared | for_apps | config | inbox
 
 
 async def test_a_part_that_is_away_is_told_as_503(api: Api) -> None:
@@ -463,11 +513,40 @@ async def test_what_the_flows_cost(api: Api) -> None:
     assert (begun, activated) == ((2, 1), (6, 4))  # F
 
 
+async def test_who_is_logged_in_is_told_by_one_statement_in_every_state(api: Api) -> None:
+    """E: verifying, logged in, with a fresh proof, owing the second step; of nobody by none."""
+    costs = {}
+
+    async def look(state: str) -> None:
+        costs[state] = await cost(api.get("auth/session"))
+
+    await look("nobody")
+    await api.post("auth/signup", email="bob@example.org", password=PASSWORD)
+    await look("verifying")
+    await api.house.mails()
+    await api.log_out()
+    await api.join()
+    await look("logged in")
+    await api.protect()
+    await look("proved again")
+    await api.log_out()
+    await api.post("auth/login", email=ADA, password=PASSWORD)
+    await look("owing the second step")
+
+    assert costs.pop("nobody") == (0, 0)
+    assert set(costs.values()) == {(1, 0)}, costs
+
+
 @pytest.fixture(params=["app", "browser"])
 async def with_keys(request: pytest.FixtureRequest, house: House) -> AsyncIterator[Api]:
     """A client of a suite with security keys and passkeys."""
     types = ("recovery_codes", "totp", "webauthn")
-    settings = settings_for(house, mfa_supported_types=types, mfa_passkey_login_enabled=True)
+    settings = settings_for(
+        house,
+        mfa_supported_types=types,
+        mfa_passkey_login_enabled=True,
+        mfa_passkey_signup_enabled=True,
+    )
     app = create_app(settings, house.clock, house.wires)
     async with app.router.lifespan_context(app):
         async for make in clients(app, house, request.param):
@@ -477,7 +556,8 @@ async def with_keys(request: pytest.FixtureRequest, house: House) -> AsyncIterat
 async def test_what_keys_cost(with_keys: Api) -> None:
     """Statements and commits: C takes 8 and 4, D from an empty client 8 and 4, and calls both 2.
 
-    Options for a new key take 3 and 2, and so do those of a login in a session that is there.
+    Options for a new key take 3 and 2, and so do those of a login in a session that is there; those
+    for a second factor and for a fresh proof, which are not counted for anybody, 2 and 1.
     """
     api, device = with_keys, Device()
     path = "account/authenticators/webauthn"
@@ -493,6 +573,8 @@ async def test_what_keys_cost(with_keys: Api) -> None:
     login = await cost(api.post("auth/login", email=ADA, password=PASSWORD))
     asked = await cost(api.get("auth/webauthn/authenticate"))
     given = await cost(prove(api, "auth/webauthn/authenticate", device))
+    fresh = await cost(api.get("auth/webauthn/reauthenticate"))
+    proved = await cost(prove(api, "auth/webauthn/reauthenticate", device))
     await api.log_out()
     alone = await cost(prove(api, "auth/webauthn/login", device))
     await api.log_out()
@@ -500,11 +582,12 @@ async def test_what_keys_cost(with_keys: Api) -> None:
     await api.get("auth/webauthn/login")
     again = await cost(api.get("auth/webauthn/login"))
 
-    assert (login, asked) == ((2, 1), (2, 1))
+    assert (login, asked, fresh) == ((2, 1), (2, 1), (2, 1))
     assert (shown, again) == ((3, 2), (3, 2))
     assert (given[0] - asked[0], given[1] - asked[1]) == (4, 2)  # C: 8 and 4
+    assert proved == (6, 3)  # the same as at a login, its options too
     assert alone == (8, 4)  # D
-    assert calls == 5
+    assert calls == 8
 
 
 async def prove(api: Api, path: str, device: Device) -> None:

@@ -382,7 +382,7 @@ async def test_related_origins_are_told_to_browsers(house: House) -> None:
 
 
 async def test_password_managers_are_told_where_passkeys_are_looked_after(house: House) -> None:
-    """What is not configured is left out: that there are passkeys is told all the same."""
+    """By pages of one's own, or else by ours; that there are passkeys is told without any too."""
     enroll, manage = "https://example.com/passkeys/new", "https://example.com/passkeys"
     answer = await fetched(
         house,
@@ -392,7 +392,13 @@ async def test_password_managers_are_told_where_passkeys_are_looked_after(house:
     )
 
     assert answer.json() == {"enroll": enroll, "manage": manage}
-    assert (await fetched(house, well_known.PASSKEY_ENDPOINTS)).json() == {}
+    ours = (await fetched(house, well_known.PASSKEY_ENDPOINTS)).json()
+    assert ours == {
+        "enroll": "http://localhost:8000/accounts/2fa/webauthn/add/",
+        "manage": "http://localhost:8000/accounts/2fa/webauthn/",
+    }
+    alone = await fetched(house, well_known.PASSKEY_ENDPOINTS, headless_only=True)
+    assert alone.json() == {}
 
 
 @pytest.mark.parametrize(

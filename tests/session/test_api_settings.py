@@ -4,7 +4,9 @@ from datetime import timedelta
 
 import pytest
 from pydantic import ValidationError
+from starlette.responses import Response
 
+from services.session.domain.identifiers import LoginMethod
 from services.session.main import edge_settings
 from services.session.settings import Settings
 from shared.errors import ConfigurationError
@@ -32,10 +34,36 @@ def settings(**values: object) -> Settings:
 @pytest.mark.parametrize(
     ("name", "value"),
     [
-        ("ACCOUNT_LOGIN_METHODS", "username"),
+        ("ACCOUNT_LOGIN_METHODS", "phone"),
+        ("ACCOUNT_LOGIN_METHODS", "name"),
+        ("ACCOUNT_LOGIN_METHODS", "[]"),
         ("ACCOUNT_SIGNUP_FIELDS", "email*,username*"),
-        ("ACCOUNT_EMAIL_VERIFICATION", "optional"),
-        ("ACCOUNT_EMAIL_VERIFICATION_BY_CODE_ENABLED", "false"),
+        ("ACCOUNT_SIGNUP_FIELDS", "email*,password*"),
+        ("ACCOUNT_SIGNUP_FIELDS", "email*,password1"),
+        ("ACCOUNT_SIGNUP_FIELDS", "email*,email2*,password1*"),
+        ("ACCOUNT_SIGNUP_FIELDS", "username*,password1*"),  # by which nobody logs in
+        ("ACCOUNT_USERNAME_MIN_LENGTH", "0"),
+        ("ACCOUNT_USERNAME_MIN_LENGTH", "151"),
+        ("ACCOUNT_USERNAME_VALIDATORS", "site.validators"),
+        ("ACCOUNT_EMAIL_VERIFICATION", "sometimes"),
+        ("ACCOUNT_EMAIL_VERIFICATION_BY_CODE_FORMAT", '{"length": 5}'),
+        ("ACCOUNT_EMAIL_VERIFICATION_BY_CODE_TIMEOUT", "16m"),
+        ("ACCOUNT_EMAIL_VERIFICATION_SUPPORTS_RESEND", "often"),
+        ("ACCOUNT_EMAIL_CONFIRMATION_EXPIRE_DAYS", "0"),
+        ("ACCOUNT_UNIQUE_EMAIL", "false"),
+        ("ACCOUNT_MAX_EMAIL_ADDRESSES", "0"),
+        ("ALLAUTH_USER_CODE_FORMAT", '{"alphabet": "abc"}'),
+        ("ALLAUTH_USER_CODE_FORMAT", '{"numeric": "yes"}'),
+        ("ALLAUTH_USER_CODE_FORMAT", '{"length": true}'),
+        ("ALLAUTH_USER_CODE_FORMAT", "8"),
+        ("HEADLESS_FRONTEND_URLS", "https://app.example.org/{key}"),
+        ("HEADLESS_FRONTEND_URLS", '{"account_confirm_email": "https://app.example.org/"}'),
+        ("HEADLESS_FRONTEND_URLS", '{"account_confirm_email": "https://{key}.example.org/"}'),
+        ("HEADLESS_FRONTEND_URLS", '{"account_confirm_email": "javascript:alert({key})"}'),
+        ("HEADLESS_FRONTEND_URLS", '{"account_confirm_email": "https://[/{key}"}'),
+        ("HEADLESS_FRONTEND_URLS", '{"account_signup": "https://app.example.org/{key}"}'),
+        ("HEADLESS_FRONTEND_URLS", '{"account_login": "https://app.example.org/"}'),
+        ("HEADLESS_FRONTEND_URLS", '{"account_signup": 1}'),
         ("ACCOUNT_REAUTHENTICATION_TIMEOUT", "1h"),
         ("MFA_SUPPORTED_TYPES", "totp,carrier_pigeon"),
         ("HEADLESS_CLIENTS", "app,fax"),
@@ -68,6 +96,19 @@ def settings(**values: object) -> Settings:
         ("MFA_RATE_LIMITS", "false"),
         ("MFA_RATE_LIMITS", '{"second_factor": null}'),
         ("MAIL_TEMPLATES_DIR", "/nowhere/at/all"),
+        ("PAGES_TEMPLATES_DIR", "/nowhere/at/all"),
+        ("PAGES_LOGO", "/nowhere/logo.svg"),
+        ("PAGES_LOGO", "/etc/hostname"),
+        ("PAGES_COLOUR", "blue"),
+        ("PAGES_COLOUR", "#8fb0ff"),  # nobody could read it on white
+        ("PAGES_COLOUR_DARK", "#2452c9"),
+        ("PAGES_LINKS", '{"Help": "javascript:alert(1)"}'),
+        ("PAGES_LINKS", '{"Help": 1}'),
+        ("PAGES_LINKS", "Help"),
+        ("LANGUAGES", "tlh"),
+        ("LANGUAGE_CODE", "tlh"),
+        ("LOGIN_REDIRECT_URL", "//evil.example/"),
+        ("ACCOUNT_LOGOUT_REDIRECT_URL", "javascript:alert(1)"),
         ("ALLAUTH_TRUSTED_CLIENT_IP_HEADER", "X-Real-IP:"),
         ("SESSION_COOKIE_NAME", "session id"),
         ("CSRF_COOKIE_NAME", "csrf=token"),
@@ -81,6 +122,136 @@ def test_what_is_not_supported_is_told_by_name(
         load(Settings)
 
     assert any(problem.startswith(f"{name}:") for problem in raised.value.problems)
+
+
+NAMELESS = "username*,email,password1*"
+CONFIRM = '{"account_confirm_email": "/verify/{key}"}'
+
+
+@pytest.mark.parametrize(
+    ("chosen", "told"),
+    [
+        ({"ACCOUNT_EMAIL_VERIFICATION": "optional"}, "ACCOUNT_EMAIL_VERIFICATION_BY_CODE_ENABLED"),
+        ({"ACCOUNT_EMAIL_VERIFICATION": "none"}, "ACCOUNT_EMAIL_VERIFICATION_BY_CODE_ENABLED"),
+        (
+            {"ACCOUNT_EMAIL_VERIFICATION_BY_CODE_ENABLED": "false", "HEADLESS_ONLY": "true"},
+            "HEADLESS_FRONTEND_URLS",
+        ),
+        ({"LANGUAGES": "de,nl"}, "LANGUAGE_CODE"),
+        ({"ACCOUNT_LOGIN_METHODS": "username"}, "ACCOUNT_SIGNUP_FIELDS"),
+        (
+            {
+                "ACCOUNT_LOGIN_METHODS": "username,email",
+                "ACCOUNT_SIGNUP_FIELDS": "email,username,password1*",
+            },
+            "ACCOUNT_SIGNUP_FIELDS",
+        ),
+        (
+            {
+                "ACCOUNT_LOGIN_METHODS": "username",
+                "ACCOUNT_SIGNUP_FIELDS": "username*,email,password1*",
+            },
+            "ACCOUNT_EMAIL_VERIFICATION",
+        ),
+        (
+            {
+                "ACCOUNT_LOGIN_METHODS": "username",
+                "ACCOUNT_SIGNUP_FIELDS": "username*,email,password1*",
+                "ACCOUNT_LOGIN_BY_CODE_REQUIRED": "true",
+            },
+            "ACCOUNT_LOGIN_BY_CODE_REQUIRED",
+        ),
+        (
+            {
+                "ACCOUNT_EMAIL_VERIFICATION_BY_CODE_ENABLED": "false",
+                "HEADLESS_FRONTEND_URLS": CONFIRM,
+                "MFA_SUPPORTED_TYPES": "webauthn",
+                "MFA_PASSKEY_LOGIN_ENABLED": "true",
+                "MFA_PASSKEY_SIGNUP_ENABLED": "true",
+            },
+            "MFA_PASSKEY_SIGNUP_ENABLED",
+        ),
+        (
+            {"ACCOUNT_CHANGE_EMAIL": "true", "ACCOUNT_MAX_EMAIL_ADDRESSES": "3"},
+            "ACCOUNT_MAX_EMAIL_ADDRESSES",
+        ),
+    ],
+)
+def test_what_does_not_go_together_is_told(
+    monkeypatch: pytest.MonkeyPatch, chosen: dict[str, str], told: str
+) -> None:
+    for name, value in chosen.items():
+        monkeypatch.setenv(name, value)
+    with pytest.raises(ConfigurationError) as raised:
+        load(Settings)
+
+    assert any(problem.startswith(f"{told}:") for problem in raised.value.problems)
+
+
+def test_pages_without_a_host_are_on_ours(monkeypatch: pytest.MonkeyPatch) -> None:
+    """N11: links are made of what is configured, never of what a request claims."""
+    monkeypatch.setenv("HEADLESS_FRONTEND_URLS", CONFIRM)
+    monkeypatch.setenv("ACCOUNT_EMAIL_VERIFICATION_BY_CODE_ENABLED", "false")
+    pages = settings(public_url="https://id.example.org").policy.pages
+
+    assert pages.page_with("account_confirm_email", "a/b") == "https://id.example.org/verify/a%2Fb"
+    assert pages.page("account_signup") == "https://id.example.org/accounts/signup/"
+    alone = settings(public_url="https://id.example.org", headless_only=True).policy.pages
+    assert alone.page("account_signup") is None
+
+
+def test_by_link_mails_are_further_apart() -> None:
+    """As in allauth: a link does for a while, a code does not."""
+    by_link = {
+        "account_email_verification_by_code_enabled": False,
+        "headless_frontend_urls": CONFIRM,
+    }
+
+    def confirm(**values: object) -> str:
+        rates = settings(**values).account_rate_limits["confirm_email"]
+        return ",".join(map(str, rates))
+
+    assert confirm() == "1/10s/key"
+    assert confirm(**by_link) == "1/180s/key"
+    assert confirm(**by_link, account_rate_limits='{"login": "9/m"}') == "1/180s/key"
+    assert confirm(**by_link, account_rate_limits='{"confirm_email": "2/m/key"}') == "2/60s/key"
+
+
+@pytest.mark.parametrize("what", ["resend", "change"])
+@pytest.mark.parametrize(
+    ("supports", "count", "times"), [("true", None, 2), ("true", "1", 1), ("false", "3", 3)]
+)
+def test_how_often_a_verification_is_sent_anew_or_goes_elsewhere(
+    what: str, supports: str, count: str | None, times: int
+) -> None:
+    """By allauth's name, or by that of what it means."""
+    given = {
+        f"account_email_verification_supports_{what}": supports,
+        f"account_email_verification_max_{what}_count": count,
+    }
+    chosen = settings(**given).policy.verification
+
+    assert {"resend": chosen.codes.max_resends, "change": chosen.max_changes}[what] == times
+
+
+def test_the_csrf_cookie_is_as_it_is_set() -> None:
+    """N8: as Django names it; pages read it unless they are not to."""
+    cookie = edge_settings(
+        settings(
+            csrf_cookie_age="2h",
+            csrf_cookie_path="/login",
+            csrf_cookie_secure=True,
+            csrf_cookie_httponly=True,
+        )
+    ).csrf_cookie
+    answer = Response()
+    cookie.set(answer, "token")
+    said = answer.headers["set-cookie"].lower()
+
+    for attribute in ("path=/login", "max-age=7200", "secure", "httponly"):
+        assert attribute in said
+    plain = edge_settings(settings()).csrf_cookie
+    assert (plain.path, plain.httponly, plain.secure) == ("/", False, False)
 
 
 def test_everything_that_cannot_work_is_told_in_one_go(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -114,6 +285,19 @@ def test_without_a_mail_server_it_starts_in_development_alone() -> None:
 
     assert [error["loc"] for error in raised.value.errors()] == [("smtp_url",)]
     assert settings(smtp_url=None, countersign_development=True).smtp_url is None
+
+
+@pytest.mark.parametrize(("memory", "passes"), [(19455, 2), (47104, 0), (8, 100), (47103, 1)])
+def test_hashes_that_are_guessed_are_for_development_alone(memory: int, passes: int) -> None:
+    """Whatever is at least one of OWASP's choices may be made."""
+    weak = {"password_hash_memory": memory, "password_hash_passes": passes}
+    with pytest.raises(ValidationError) as raised:
+        settings(**weak)
+
+    assert [error["loc"] for error in raised.value.errors()] == [("password_hash_passes",)]
+    assert settings(password_hash_memory=7168, password_hash_passes=5).password_hash_passes == 5
+    if passes:
+        assert settings(**weak, countersign_development=True).password_hash_memory == memory
 
 
 @pytest.mark.parametrize(
@@ -258,3 +442,55 @@ def test_login_by_passkey_is_offered_where_it_is_enabled(enabled: bool) -> None:
     offered = settings(mfa_supported_types="webauthn", mfa_passkey_login_enabled=enabled)
 
     assert ("mfa_login_webauthn" in edge_settings(offered).ways) is enabled
+
+
+def test_usernames_are_as_they_are_set() -> None:
+    """Each setting of them has its effect; without one there are none."""
+    assert settings().policy.usernames is None
+    chosen = settings(
+        account_login_methods="username,email",
+        account_signup_fields="username*,email*,password1*,password2*",
+        account_username_min_length=3,
+        account_username_blacklist="Admin,ROOT",
+        account_username_validators="ascii",
+        account_preserve_username_casing=False,
+    ).policy
+
+    rules = chosen.usernames
+    assert rules is not None
+    assert chosen.signup_fields.names == ("username", "email")
+    assert chosen.login_methods == set(LoginMethod)
+    assert rules.parse("Ada") == "ada"
+    assert [getattr(rules.parse(name), "code", None) for name in ("ab", "root", "\xe4da")] == [
+        "min_length",
+        "username_blacklisted",
+        "invalid",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("chosen", "needed"),
+    [
+        ({}, True),
+        ({"account_login_methods": "username", "account_signup_fields": NAMELESS}, False),
+        ({"account_signup_fields": "email*,username,password1*"}, True),
+        (
+            {
+                "account_login_methods": "username",
+                "account_signup_fields": "email*,username*,password1*",
+                "account_login_by_code_required": "true",
+            },
+            True,
+        ),
+    ],
+)
+def test_an_address_is_needed_where_people_log_in_by_it(
+    chosen: dict[str, object], needed: bool
+) -> None:
+    unverified = {
+        "account_email_verification": "none",
+        "account_email_verification_by_code_enabled": False,
+        "headless_frontend_urls": CONFIRM,
+    }
+
+    assert settings(**{**unverified, **chosen}).policy.needs_address == needed

@@ -1,5 +1,6 @@
 """The rules of logins, methods and limits."""
 
+import re
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
@@ -9,7 +10,14 @@ from hypothesis import strategies as st
 
 from services.session.domain.access import Access, allows
 from services.session.domain.addresses import display_of, parse_address
-from services.session.domain.codes import ALPHABET, MailedCode, new_code, normalise_code
+from services.session.domain.codes import (
+    ALPHABET,
+    CodeFormat,
+    CodeRules,
+    MailedCode,
+    new_code,
+    normalise_code,
+)
 from services.session.domain.limits import (
     FOR_EVER,
     LAST_FAILURE,
@@ -29,8 +37,9 @@ from services.session.domain.methods import (
     assurance_level,
     reauthenticated_within,
 )
-from services.session.domain.register import Register
+from services.session.domain.register import Entry, Register
 from services.session.domain.sessions import Account, Client, Session, is_live, pending_stage
+from services.session.domain.signals import all_accepted_credentials
 from services.session.domain.stages import STAGES, Facts, Login, Stage, next_stage, pass_stage
 
 NOW = datetime(2026, 5, 4, 12, 0, tzinfo=UTC)
@@ -51,6 +60,7 @@ facts = st.builds(Facts, email_verified=st.booleans(), has_second_factor=st.bool
 
 def test_stages_are_in_the_order_of_the_contract() -> None:
     assert [step.stage for step in STAGES] == [
+        "login_by_code",
         "verify_email",
         "mfa_authenticate",
         "mfa_trust",
@@ -114,7 +124,7 @@ def test_a_passkey_that_logs_in_alone_is_both_factors() -> None:
 
 
 def test_passing_a_stage_records_how_and_spends_the_code() -> None:
-    login = replace(LOGIN, code=MailedCode(hash=b"x"), methods=(PASSWORD,))
+    login = replace(LOGIN, code=MailedCode(hash=b"x", made_at=NOW), methods=(PASSWORD,))
     passed = pass_stage(login, Stage.MFA_AUTHENTICATE, OTP)
 
     assert passed.methods == (PASSWORD, OTP)
@@ -134,6 +144,8 @@ def test_access_is_by_list(access: Access, authenticated: bool, pending: Stage |
             assert allowed
         case Access.LOGGED_IN:
             assert allowed is (authenticated and pending is None)
+        case Access.ADDRESS_PROOF:
+            assert allowed is (pending is (None if authenticated else Stage.VERIFY_EMAIL))
         case _:
             assert allowed is (not authenticated and pending == access.value)
 
@@ -295,7 +307,7 @@ def test_counters_of_different_actions_are_apart() -> None:
 
 @given(st.randoms(use_true_random=False))
 def test_codes_are_two_groups_of_letters(random: object) -> None:
-    code = new_code(random.choice)  # type: ignore[attr-defined]
+    code = new_code(choose=random.choice)  # type: ignore[attr-defined]
 
     assert len(code) == 9
     assert code[4] == "-"
@@ -307,8 +319,33 @@ def test_codes_are_compared_without_case_dashes_and_spaces(typed: str) -> None:
     assert normalise_code(typed) == "BCDFGHJK"
 
 
+@pytest.mark.parametrize(
+    ("format", "shown"),
+    [
+        (CodeFormat(), r"[B-Z]{4}-[B-Z]{4}"),
+        (CodeFormat(numeric=True), r"\d{3}-\d{3}-\d{3}"),
+        (CodeFormat(numeric=True, length=6, dashed=False), r"\d{6}"),
+        (CodeFormat(length=10), r"[B-Z]{4}-[B-Z]{4}-[B-Z]{2}"),
+    ],
+)
+def test_codes_have_the_format_that_is_configured(format: CodeFormat, shown: str) -> None:
+    assert re.fullmatch(shown, new_code(format))
+
+
+def test_a_code_sent_anew_keeps_its_age_and_failures() -> None:
+    rules = CodeRules(lifetime=timedelta(minutes=3), max_resends=1)
+    code = MailedCode(hash=b"x", made_at=NOW, failures=2)
+    anew = code.resent(b"y")
+
+    assert code.can_be_resent(rules)
+    assert not anew.can_be_resent(rules)
+    assert anew.failed(rules) is None
+    assert not anew.is_over(NOW + timedelta(seconds=179), rules)
+    assert anew.is_over(NOW + timedelta(seconds=180), rules)
+
+
 def test_a_code_may_be_missed_three_times() -> None:
-    code: MailedCode | None = MailedCode(hash=b"x")
+    code: MailedCode | None = MailedCode(hash=b"x", made_at=NOW)
     tries = 0
     while code is not None:
         code = code.failed()
@@ -374,3 +411,33 @@ def test_canonical_addresses_are_fixed_points(text: str) -> None:
         assert parse_address(address) == address
         assert address == address.strip().lower()
         assert display_of(address) == address.split("@")[0]
+
+
+# Signals
+
+
+def test_browsers_are_told_of_the_passkeys_of_one_rp_id_alone() -> None:
+    """A list without those of another RP ID is no reason to forget them: it is not theirs."""
+    old, new, other = (
+        Entry(
+            id=named,
+            type=kind,
+            created_at=NOW,
+            facts={"rp_id": rp_id, "user_handle": "h", "credential_id": named},
+        )
+        for named, kind, rp_id in (
+            ("old", "webauthn", "example.com"),
+            ("new", "webauthn", "example.org"),
+            ("other", "totp", "example.org"),
+        )
+    )
+    register = Register(entries=(old, new, other))
+
+    for known in (old, new):
+        signal = all_accepted_credentials(register, known)
+        assert signal is not None
+        assert signal["allAcceptedCredentials"] == {
+            "rpId": known.facts["rp_id"],
+            "userId": "h",
+            "allAcceptedCredentialIds": [known.id],
+        }

@@ -19,6 +19,7 @@ from services.session.domain.limits import (
     Per,
     Rate,
     check_rates,
+    name_of,
     parse_rates,
     rest_after,
 )
@@ -103,7 +104,7 @@ def test_the_defaults_are_allauths() -> None:
 def test_every_rate_of_an_action_has_a_counter_of_its_own() -> None:
     rates = check_rates(LOGIN_FAILED, "10/m/ip,5/5m/key,20/d/key")
     limits = Limits(account={LOGIN_FAILED: rates})
-    counters = limits.strangers(address="ada@example.org", ip="192.0.2.1")
+    counters = limits.strangers(name_of("ada@example.org"), ip="192.0.2.1")
 
     assert [counter.ceiling for counter in counters] == [10, 5, 20]
     assert len({counter.key for counter in counters}) == 3
@@ -113,7 +114,7 @@ def test_every_rate_of_an_action_has_a_counter_of_its_own() -> None:
 def test_an_action_that_is_switched_off_counts_nothing() -> None:
     limits = Limits(account={LOGIN_FAILED: ()})
 
-    assert limits.strangers(address="ada@example.org", ip="192.0.2.1") == ()
+    assert limits.strangers(name_of("ada@example.org"), ip="192.0.2.1") == ()
     assert limits.counters(LOGIN, ip="192.0.2.1") == ()
 
 

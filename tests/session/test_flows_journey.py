@@ -1,5 +1,6 @@
 """The journey through the flows, step by step."""
 
+import json
 from dataclasses import replace
 
 from services.session.flows.outcomes import (
@@ -11,6 +12,7 @@ from services.session.flows.outcomes import (
     Removed,
     Standing,
 )
+from shared import context
 from tests.session.house import ADA, House, faults_of, kinds
 
 
@@ -195,3 +197,17 @@ async def test_every_attempt_is_on_record(house: House) -> None:
     assert ada.secret is not None
     for secret in (code, otp, ada.secret, "correct-horse", "wrong", ADA):
         assert secret not in told
+
+
+async def test_what_is_done_in_a_session_names_it_and_how_the_person_got_in(house: House) -> None:
+    """D3: which session began is told, and by which proofs what followed was done."""
+    context.enter(context.Context(request_id="r1", address="192.0.2.1"))
+    ada = await house.visitor().join()
+    await ada.reauthenticate()
+    await ada.log_out()
+
+    rows = {row.type: row for row in await house.event_rows()}
+    began, ended = rows["mfa.session.logged_in"], rows["mfa.session.logged_out"]
+    told = json.loads(ended.context)
+    assert told["amr"] == "pwd"
+    assert told["session"] == json.loads(began.data)["session"]

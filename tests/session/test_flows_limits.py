@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from services.session.domain.faults import rate_limited
+from services.session.domain.identifiers import by_address
 from services.session.domain.limits import FOR_EVER, LAST_FAILURE
 from services.session.domain.sessions import Client
 from services.session.flows.outcomes import Enrolled, Refused, Removed, Standing, Throttled
@@ -327,7 +328,7 @@ async def test_a_right_password_is_not_accepted_over_the_limit(house: House) -> 
 
 
 async def test_own_success_clears_no_counter(house: House) -> None:
-    """L4: neither that of the origin, nor that of the account."""
+    """L4: not that of the origin, which has an account of its own."""
     ada = await house.visitor().join()
     await ada.log_out()
     for n in range(4):
@@ -342,6 +343,18 @@ async def test_own_success_clears_no_counter(house: House) -> None:
             await ada.log_out()
 
     assert spread(outcomes) == {"email_password_mismatch": 6, "too_many_login_attempts": 2}
+
+
+@pytest.mark.parametrize("address", [HOME, AWAY])
+async def test_the_owners_success_leaves_no_guess_more(house: House, address: str) -> None:
+    """L4: five are judged of an account, whoever logs in to it in between, and from wherever."""
+    ada = await house.visitor().join()
+    outcomes = []
+    for _ in range(8):
+        outcomes.append(await house.visitor(address).log_in(password="wrong"))
+        await ada.elsewhere().log_in()
+
+    assert spread(outcomes) == {"email_password_mismatch": 5, "too_many_login_attempts": 3}
 
 
 async def test_an_origin_is_the_whole_network_of_an_ipv6_address(house: House) -> None:
@@ -427,7 +440,7 @@ async def test_without_its_database_nothing_is_judged(house: House) -> None:
     house.flows = make_flows(_Away(house.db), house.factors, house.clock)
 
     with pytest.raises(Unavailable):
-        await house.flows.login.log_in(visit, ADA, "wrong")
+        await house.flows.login.log_in(visit, by_address(ADA), "wrong")
     with pytest.raises(Unavailable):
         await house.flows.authenticate.authenticate(visit, ada.wrong_otp())
 

@@ -9,10 +9,12 @@ from sqlalchemy import update
 
 from services.session.domain.access import Access
 from services.session.domain.addresses import parse_address
+from services.session.domain.identifiers import by_address
 from services.session.domain.limits import CONFIRM_EMAIL, Limits
+from services.session.domain.password_reset import PasswordResets
 from services.session.domain.sessions import Client, is_live
 from services.session.domain.stages import Stage, pass_stage
-from services.session.flows import Policy
+from services.session.flows import Flows, Policy
 from services.session.flows.outcomes import (
     Gone,
     LoginNeeded,
@@ -22,6 +24,7 @@ from services.session.flows.outcomes import (
     Standing,
     Visit,
 )
+from services.session.flows.signup import Applicant
 from services.session.store.tables import emails
 from shared.database import Statement, step
 from shared.factor import Verification
@@ -41,6 +44,7 @@ from tests.session.house import (
     unavailable,
 )
 
+NEW = Applicant(email="new@example.org")
 NINES = "\N{FULLWIDTH DIGIT NINE}" * 6
 WIDE = "\N{FULLWIDTH LATIN SMALL LETTER A}da@example.org"
 
@@ -169,7 +173,7 @@ async def test_a_login_in_flight_does_not_outlive_its_logout(house: House) -> No
     await ada.log_out()
 
     assert isinstance(await house.flows.authenticate.authenticate(visit, ada.otp()), StageNeeded)
-    assert await unavailable(house.flows.login.log_in(visit, ADA, PASSWORD))
+    assert await unavailable(house.flows.login.log_in(visit, by_address(ADA), PASSWORD))
     assert await house.session_rows() == []
 
 
@@ -197,19 +201,24 @@ async def test_a_login_under_way_lives_fifteen_minutes(house: House) -> None:
         await ada.visit()
 
 
+RESETS = Policy(password_resets=PasswordResets(by_code=True))
 STATES = (
     "nobody",
+    "login_by_code",
     "verify_email",
     "mfa_authenticate",
     "mfa_trust",
     "mfa_signup_webauthn",
+    "password_reset",
     "logged_in",
     "empty",
 )
 OPEN = {
     Access.ANYONE: set(STATES),
     Access.LOGGED_OUT: set(STATES),  # its flows refuse: see below
-    Access.VERIFY_EMAIL: {"verify_email"},
+    Access.LOGIN_BY_CODE: {"login_by_code"},
+    Access.ADDRESS_PROOF: {"verify_email", "logged_in"},
+    Access.PASSWORD_RESET: {"password_reset"},
     Access.MFA_AUTHENTICATE: {"mfa_authenticate"},
     Access.MFA_TRUST: {"mfa_trust"},
     Access.MFA_SIGNUP_WEBAUTHN: {"mfa_signup_webauthn"},
@@ -221,6 +230,9 @@ async def visits_of(house: House) -> dict[str, Visit]:
     """Return a visit in each state that there is."""
     ada = await (await house.visitor().join()).protect()
     pending, unverified, empty = house.visitor(), house.visitor(), house.visitor()
+    by_code, forgetful = house.visitor(), house.under(RESETS).visitor()
+    await by_code.request_code()
+    await forgetful.request_reset()
     await pending.log_in()
     await unverified.sign_up("bob@example.org")
     await empty.sign_up("eve@example.org")
@@ -228,8 +240,10 @@ async def visits_of(house: House) -> dict[str, Visit]:
         await empty.verify("wrong")
     visitors = {
         "nobody": house.visitor(),
+        "login_by_code": by_code,
         "verify_email": unverified,
         "mfa_authenticate": pending,
+        "password_reset": forgetful,
         "logged_in": ada,
         "empty": empty,
     }
@@ -267,26 +281,37 @@ async def test_each_state_is_admitted_to_its_own_endpoints_only(house: House) ->
         assert admitted == OPEN[access], access
 
 
+async def refuse_other_stages(flows: Flows, state: str, visit: Visit) -> None:
+    """Ask for every stage but the one that `visit` is in."""
+    if state != "login_by_code":
+        assert await flows.login_by_code.confirm(visit, "BCDF-GHJK") == Misfit()
+        assert await flows.login_by_code.resend(visit) == Misfit()
+    if state != "verify_email":
+        assert await flows.verify_email.verify(visit, "BCDF-GHJK") == Misfit()
+    if state != "mfa_authenticate":
+        refused = await flows.authenticate.authenticate(visit, "123456")
+        assert isinstance(refused, StageNeeded)
+    if state != "password_reset":
+        assert await flows.reset_password.show(visit, "BCDF-GHJK") == Misfit()
+        assert await flows.reset_password.reset(visit, "BCDF-GHJK", PASSWORD) == Misfit()
+    if state != "mfa_trust":
+        refused = await flows.trust.decide(visit, trusts=False)
+        assert isinstance(refused, StageNeeded)
+    if state != "mfa_signup_webauthn":
+        assert await flows.passkey_signup.options(visit) == Misfit()
+        assert await flows.passkey_signup.complete(visit, None, {"id": "a"}) == Misfit()
+
+
 async def test_flows_refuse_what_the_edge_should_not_have_let_through(house: House) -> None:
     """O2: no flow relies on having been admitted."""
     visits = await visits_of(house)
-    flows = house.flows
+    flows = house.under(RESETS).flows
     for state, visit in visits.items():
-        if state != "verify_email":
-            assert await flows.verify_email.verify(visit, "BCDF-GHJK") == Misfit()
-        if state != "mfa_authenticate":
-            refused = await flows.authenticate.authenticate(visit, "123456")
-            assert isinstance(refused, StageNeeded)
-        if state != "mfa_trust":
-            refused = await flows.trust.decide(visit, trusts=False)
-            assert isinstance(refused, StageNeeded)
-        if state != "mfa_signup_webauthn":
-            assert await flows.passkey_signup.options(visit) == Misfit()
-            assert await flows.passkey_signup.complete(visit, None, {"id": "a"}) == Misfit()
+        await refuse_other_stages(flows, state, visit)
         if state == "logged_in":
-            assert await flows.login.log_in(visit, ADA, PASSWORD) == Misfit()
-            assert await flows.signup.sign_up(visit, "new@example.org", PASSWORD) == Misfit()
-            assert await flows.signup.sign_up_by_passkey(visit, "new@example.org") == Misfit()
+            assert await flows.login.log_in(visit, by_address(ADA), PASSWORD) == Misfit()
+            assert await flows.signup.sign_up(visit, NEW, PASSWORD) == Misfit()
+            assert await flows.signup.sign_up_by_passkey(visit, NEW) == Misfit()
             continue
         for refused in (
             await flows.reauthenticate.by_password(visit, PASSWORD),

@@ -3,6 +3,7 @@
 import asyncio
 import json
 from collections.abc import Awaitable, Callable
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -20,7 +21,7 @@ from services.session.flows.outcomes import (
     Standing,
 )
 from shared.errors import Conflict, Malformed, NotFound, Unavailable
-from tests.session.house import ADA, PASSWORD, RING, Cut, House, faults_of
+from tests.session.house import ADA, PASSWORD, RING, Cut, House, counted, faults_of
 from tests.session.keys import by_passkey, log_in
 from tests.webauthn.authenticator import Device
 
@@ -235,9 +236,12 @@ async def test_unlocking_forgives_passwords_wherever_they_were_tried(
     for _ in range(6):
         await visitor.log_in(password="wrong")
     assert faults_of(await visitor.log_in()) == ["too_many_login_attempts"]
+    do = operating(house)
+    assert await do.limited_until(await do.find(ADA)) == house.clock() + timedelta(minutes=5)
 
-    await operating(house).unlock(ADA)
+    await do.unlock(ADA)
 
+    assert await do.limited_until(await do.find(ADA)) is None
     assert isinstance(await visitor.log_in(), Standing)
 
 
@@ -308,6 +312,46 @@ async def test_a_reset_tells_of_who_has_no_password(house: House) -> None:
     assert isinstance(await house.visitor().log_in(), Standing)
 
 
+@pytest.mark.parametrize("by_passkey_again", [False, True])
+async def test_after_a_reset_whoever_owns_the_address_has_an_account_without_a_password(
+    house: House, by_passkey_again: bool
+) -> None:
+    """The same account; and whoever was in it is so no more."""
+    ada = await by_passkey(house, Device())
+    user_id = (await house.user()).id
+    await operating(house).reset_mfa(ADA)
+    house.clock.turn(minutes=1)
+    assert (await ada.visit()).authenticated
+
+    owner = await by_passkey(house, Device()) if by_passkey_again else house.visitor()
+    if not by_passkey_again:
+        await owner.sign_up()
+        assert (await ada.visit()).authenticated
+        assert isinstance(await owner.verify(await house.code()), Standing)
+
+    assert (await owner.visit()).authenticated
+    assert (await house.user()).id == user_id
+    with pytest.raises(Gone):
+        await ada.visit()
+
+
+@pytest.mark.parametrize("verified", [False, True])
+async def test_an_account_that_was_made_without_a_password_is_its_addresss(
+    house: House, verified: bool
+) -> None:
+    """It is for whoever gives the code that is mailed there, and for nobody before."""
+    user_id = await operating(house).create(ADA, None, verified=verified)
+    owner = house.visitor()
+    await owner.sign_up()
+    assert faults_of(await house.visitor().log_in()) == ["email_password_mismatch"]
+
+    assert isinstance(await owner.verify(await house.code()), Standing)
+
+    assert (await owner.visit()).authenticated
+    assert (await house.user()).id == user_id
+    assert isinstance(await house.visitor().log_in(), Standing)
+
+
 async def test_an_activation_in_progress_does_not_survive_a_reset(house: House) -> None:
     ada = await house.visitor().join()
     await ada.reauthenticate()
@@ -330,12 +374,13 @@ async def test_an_activation_in_progress_does_not_survive_a_reset(house: House) 
 
 async def test_every_act_is_one_write(house: House) -> None:
     await (await house.visitor().join()).protect()
-    before = len(await house.events())
+    before, commits = len(await house.events()), counted()["commit"]
     do = operating(house)
 
     for act in (do.disable, do.enable, do.unlock, do.end_sessions, do.reset_mfa, do.delete):
         await act(ADA)
 
+    assert counted()["commit"] - commits == 6
     rows = (await house.event_rows())[before:]
     assert [row.type.removeprefix("mfa.session.") for row in rows] == [
         "user_disabled",

@@ -21,6 +21,7 @@ from services.session.flows.outcomes import (
     Standing,
     Throttled,
 )
+from services.session.flows.signup import Applicant
 from services.session.store.tables import emails
 from shared.clock import to_micros
 from shared.database import Statement, step
@@ -292,6 +293,7 @@ async def test_mails_are_limited_here_too(house: House) -> None:
 
     assert isinstance(again, Refused)
     assert [fault.code for fault in again.faults] == ["too_many_login_attempts"]
+    assert (await house.event_rows())[-1].type == "mfa.session.login_limited"
 
 
 async def test_no_rest_stops_it_and_it_ends_none(house: House) -> None:
@@ -401,6 +403,36 @@ async def test_who_is_logged_in_asks_no_more_often(house: House) -> None:
     await ask(bound)
 
     assert isinstance(await bound.house.flows.passkeys.ask(await bound.visit()), Throttled)
+
+
+async def test_who_has_the_password_alone_does_not_use_up_what_is_its_owners(house: House) -> None:
+    """L8: nor what is left to others at that address."""
+    device = Device()
+    ada = await with_passkey(house, device)
+    bound = house.under(limited("1/m/ip"))
+    await log_in(ada, device)
+    owner, knows = (ada.elsewhere(house=bound) for _ in range(2))
+    owner.token = ada.token
+    await knows.log_in()
+    await ask(knows)
+
+    assert isinstance(await bound.flows.passkeys.ask(await knows.visit()), Throttled)
+    await ask(owner)
+    await ask(bound.visitor())
+
+
+async def test_a_login_that_has_proved_nothing_is_nobodys(house: House) -> None:
+    """L8: anybody can begin a sign-up with an address, also one that is hers to finish."""
+    bound = house.under(limited("1/m/ip"))
+    flow = bound.flows.signup
+    for _ in range(2):  # the second is for the account that the first has made
+        stranger = bound.visitor()
+        stranger.keep(await flow.sign_up_by_passkey(await stranger.visit(), Applicant(email=ADA)))
+        house.clock.turn(seconds=10)
+    assert (await stranger.visit()).account is not None
+    await ask(bound.visitor())
+
+    assert isinstance(await bound.flows.passkeys.ask(await stranger.visit()), Throttled)
 
 
 async def test_a_register_that_is_changing_is_not_guessed_at(house: House) -> None:

@@ -2,9 +2,13 @@
 
 from dataclasses import replace
 
+import httpx
+
 from services.session.flows import PasswordHasher
 from services.session.flows.outcomes import Standing
-from tests.session.house import PASSWORD, House, faults_of, make_flows
+from services.session.main import create_app
+from tests.session.house import ADA, PASSWORD, House, faults_of, make_flows
+from tests.session.test_api_contract import settings_for
 
 NOW = "t=2,p=1"
 
@@ -27,6 +31,21 @@ async def test_a_login_renews_a_hash_of_other_parameters(house: House) -> None:
 
     assert isinstance(await house.visitor().log_in(), Standing)
     assert (await house.user()).password_hash == renewed
+
+
+async def test_passwords_are_hashed_as_is_set(house: House) -> None:
+    settings = settings_for(house, password_hash_memory=12288, password_hash_passes=3)
+    app = create_app(settings, house.clock, house.wires)
+    async with (
+        app.router.lifespan_context(app),
+        httpx.AsyncClient(
+            transport=httpx.ASGITransport(app), base_url="http://localhost:8000"
+        ) as http,
+    ):
+        body = {"email": ADA, "password": PASSWORD}
+        await http.post("/_allauth/app/v1/auth/signup", json=body)
+
+    assert "$m=12288,t=3,p=1$" in (await house.user()).password_hash
 
 
 async def test_a_wrong_password_renews_nothing(house: House) -> None:

@@ -95,7 +95,8 @@ async def test_refused_logins_take_the_same_time(house: House, address: str) -> 
     if abs(first) < MAY_DIFFER:
         return
     again = await difference(visitor)
-    assert abs(again) < MAY_DIFFER, f"known addresses took {first:+.0%}, then {again:+.0%}"
+    is_other_way_round = (first > 0) != (again > 0)
+    assert abs(again) < MAY_DIFFER or is_other_way_round, f"first {first:+.0%}, then {again:+.0%}"
 
 
 async def difference(visitor: Visitor) -> float:

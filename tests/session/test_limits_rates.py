@@ -13,12 +13,17 @@ from services.session.domain.limits import (
     CONFIRM_EMAIL,
     LOGIN,
     LOGIN_FAILED,
+    MANAGE_EMAIL,
     REAUTHENTICATE,
+    REQUEST_LOGIN_CODE,
+    RESET_PASSWORD,
+    RESET_PASSWORD_FROM_KEY,
     SIGNUP,
     Limits,
     Per,
     Rate,
     check_rates,
+    name_of,
     parse_rates,
 )
 from services.session.domain.mails import MailKind
@@ -27,6 +32,7 @@ from services.session.flows.outcomes import Outcome, Refused, Standing, Throttle
 from services.session.settings import Settings
 from shared.errors import ConfigurationError
 from shared.settings import load
+from tests.session.addressing import add
 from tests.session.house import ADA, PASSWORD, RING, House, Visitor, faults_of
 from tests.session.test_api_settings import settings
 
@@ -62,8 +68,8 @@ def test_a_changed_limit_counts_anew() -> None:
 
 def test_a_counter_tells_nothing_of_whom_it_counts() -> None:
     """Counters are kept for addresses of people who have no account."""
-    for counter in Limits().strangers(address="ada@example.org", ip="192.0.2.1"):
-        assert len(counter.key) == 64
+    for counter in Limits().strangers(name_of("ada@example.org"), ip="192.0.2.1"):
+        assert all(len(part) == 64 for part in counter.key.split(":"))
         assert not {"ada", "192"} & set(counter.key.split("."))
 
 
@@ -161,6 +167,14 @@ async def signs_up_again(house: House, _: Visitor) -> Outcome:
     return await house.visitor().sign_up(ADA)
 
 
+async def adds_an_address(_: House, ada: Visitor) -> Outcome:
+    return await add(ada)
+
+
+async def asks_for_a_code(house: House, _: Visitor) -> Outcome:
+    return await house.visitor().request_code()
+
+
 async def changes_the_password(_: House, ada: Visitor) -> Outcome:
     return await ada.change_password(PASSWORD, PASSWORD)
 
@@ -169,11 +183,24 @@ async def proves_it_again(_: House, ada: Visitor) -> Outcome:
     return await ada.reauthenticate()
 
 
+async def asks_for_a_reset(house: House, _: Visitor) -> Outcome:
+    return await house.visitor().request_reset()
+
+
+async def resets_by_a_link(house: House, _: Visitor) -> Outcome:
+    return await house.visitor().reset("no-link", PASSWORD)
+
+
+RESET_PAGE = '{"account_reset_password_from_key": "https://app.example.org/{key}"}'
 EFFECTS: Mapping[str, tuple[str, Doing, object]] = {
     LOGIN: ("1/h/ip", logs_in, Throttled),
     LOGIN_FAILED: ("1/h/key", fails_to_log_in, ["too_many_login_attempts"]),
     SIGNUP: ("1/h/ip", signs_up, Throttled),
     CONFIRM_EMAIL: ("1/h/key", signs_up_again, Throttled),
+    MANAGE_EMAIL: ("1/h/user", adds_an_address, Throttled),
+    REQUEST_LOGIN_CODE: ("1/h/key", asks_for_a_code, ["too_many_login_attempts"]),
+    RESET_PASSWORD: ("1/h/key", asks_for_a_reset, Throttled),
+    RESET_PASSWORD_FROM_KEY: ("1/h/ip", resets_by_a_link, Throttled),
     CHANGE_PASSWORD: ("1/h/user", changes_the_password, Throttled),
     REAUTHENTICATE: ("1/h/user", proves_it_again, Throttled),
 }
@@ -188,6 +215,7 @@ async def test_every_name_has_its_effect(
     rate, does, beyond = EFFECTS[action]
     ada = await house.visitor().join()
     monkeypatch.setenv("ACCOUNT_RATE_LIMITS", f'{{"{action}": "{rate}"}}')
+    monkeypatch.setenv("HEADLESS_FRONTEND_URLS", RESET_PAGE)
     house = house.under(settings().policy)
     ada.house = house
     house.clock.turn(seconds=10)

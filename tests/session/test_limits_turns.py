@@ -7,9 +7,9 @@ from datetime import timedelta
 
 import pytest
 
-from services.session.domain.limits import Counter
+from services.session.domain.limits import Counter, guessed_at
 from services.session.flows.outcomes import Standing
-from tests.session.house import ADA, HOME, House, faults_of
+from tests.session.house import HOME, House, faults_of
 from tests.session.test_limits_growth import connected
 
 AWAY = "203.0.113.77"
@@ -46,7 +46,7 @@ async def test_a_right_password_waits_for_the_fifth_failure(pg_house: House, add
     await (await pg_house.visitor().join()).log_out()
     limits = pg_house.store.limits
     counters = limits.own if address == HOME else limits.strangers
-    (_, counter) = counters(address=ADA, ip=address)
+    (_, counter) = counters(guessed_at((await pg_house.user()).id), ip=address)
 
     async with last_failure_under_way(pg_house, counter):
         login = asyncio.create_task(pg_house.visitor(address).log_in())

@@ -25,11 +25,15 @@ from fastapi import FastAPI
 from hypothesis import example, given
 from hypothesis import strategies as st
 
+from services.session.api.browser import Cookie
 from services.session.domain.mails import Mail, MailKind
 from services.session.gateway.letters import compose
 from services.session.gateway.postbox import Inbox, Smtp, Undeliverable, postbox_for, text_of
 from services.session.gateway.templates import Templates
 from services.session.pages import inbox as inbox_page
+from services.session.pages.press import Press
+from services.session.pages.site import Site
+from shared.clock import utc_now
 from shared.errors import ConfigurationError, Unavailable
 
 WRITTEN_AT = datetime(2026, 5, 4, 3, 2, 1, tzinfo=UTC)
@@ -358,7 +362,9 @@ async def test_an_inbox_that_cannot_be_written_is_for_now(tmp_path: Path) -> Non
 @pytest_asyncio.fixture
 async def page(tmp_path: Path) -> AsyncIterator[httpx.AsyncClient]:
     app = FastAPI()
-    inbox_page.add(app, tmp_path)
+    cookie = Cookie(name="csrftoken", age=None, secure=False, httponly=False)
+    press = Press(Site(cookie=cookie), cookie, utc_now)
+    inbox_page.add(app, tmp_path, press, pages=False)
     transport = httpx.ASGITransport(app)
     async with httpx.AsyncClient(transport=transport, base_url="http://localhost") as client:
         yield client

@@ -11,7 +11,16 @@ from services.session.gateway.templates import Letter, Templates, template_probl
 
 ABOUT = {"to": "ada@example.org", "site": "login.example.org", "url": "https://login.example.org"}
 NOTICE = {**ABOUT, "time": "2026-05-04 12:00:15 UTC", "factor": "totp"}
-NO_NOTICES = (MailKind.VERIFICATION_CODE, MailKind.ACCOUNT_EXISTS)
+NO_NOTICES = (
+    MailKind.VERIFICATION_CODE,
+    MailKind.VERIFICATION_LINK,
+    MailKind.LOGIN_CODE,
+    MailKind.PASSWORD_RESET_CODE,
+    MailKind.PASSWORD_RESET_LINK,
+    MailKind.ACCOUNT_EXISTS,
+    MailKind.ADDRESS_TAKEN,
+    MailKind.UNKNOWN_ACCOUNT,
+)
 NOTICES = [kind for kind in MailKind if kind not in NO_NOTICES]
 OPERATORS = [kind for kind in NOTICES if kind is not MailKind.AUTHENTICATOR_REMOVED]
 HOSTILE = "<script>alert(1)</script>\r\nBcc: eve@example.org\n\n\x00{{ 7 * 7 }}"

@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from services.session.domain.faults import invalid_email
 from services.session.domain.mails import MailKind
 from services.session.domain.methods import amr, assurance_level
 from services.session.domain.stages import LOGIN_LIFETIME, Stage
@@ -20,6 +21,7 @@ from services.session.flows.outcomes import (
     Throttled,
 )
 from services.session.flows.register import LIVE
+from services.session.flows.signup import Applicant
 from tests.session.house import (
     ADA,
     PASSWORD,
@@ -32,7 +34,7 @@ from tests.session.house import (
     second_replica,
     unavailable,
 )
-from tests.session.keys import limited
+from tests.session.keys import ask, limited
 from tests.session.test_webauthn import consistent
 from tests.webauthn.authenticator import Device, Lies
 
@@ -41,7 +43,9 @@ Json = dict[str, Any]
 
 async def sign_up(visitor: Visitor, email: str | None = ADA) -> Outcome:
     flow = visitor.house.flows.signup
-    return visitor.keep(await flow.sign_up_by_passkey(await visitor.visit(), email))
+    return visitor.keep(
+        await flow.sign_up_by_passkey(await visitor.visit(), Applicant(email=email))
+    )
 
 
 async def options(visitor: Visitor) -> Json:
@@ -110,10 +114,16 @@ async def test_the_passkey_opens_the_account_and_a_password_does_not(house: Hous
     assert faults_of(await other.log_in(ADA, "")) == ["email_password_mismatch"]
 
 
-async def test_options_are_limited_by_where_they_are_asked_from(house: House) -> None:
-    """L8: then no call is made, and what was shown last still counts."""
+async def test_options_are_limited_by_who_asks_for_them(house: House) -> None:
+    """L8: then no call is made, and what was shown last still counts.
+
+    Nobody else is stopped by that, nor does anybody else at the same address stop it.
+    """
     bound = house.under(limited("1/m/ip"))
     ada = await waiting(bound)
+    stranger = bound.visitor()
+    await ask(stranger)
+    assert isinstance(await bound.flows.passkeys.ask(await stranger.visit()), Throttled)
     asked = await options(ada)
     before = len(house.wires["webauthn"].requests)
 
@@ -121,6 +131,7 @@ async def test_options_are_limited_by_where_they_are_asked_from(house: House) ->
 
     assert isinstance(late, Throttled)
     assert timedelta(0) < late.retry_after <= timedelta(minutes=1)
+    assert (await house.event_rows())[-1].type == "mfa.session.key_options_limited"
     assert len(house.wires["webauthn"].requests) == before
     assert at(await complete(ada, Device().create(asked))) is None
 
@@ -284,8 +295,10 @@ async def test_sign_ups_by_passkey_count_as_sign_ups(house: House) -> None:
 
 async def test_what_cannot_be_read_is_refused_before_anything_else(house: House) -> None:
     ada = await (house.visitor()).join()
+    flow, fault = house.flows.signup, invalid_email()
+    unread = await flow.sign_up_by_passkey(await ada.visit(), Applicant(email=None), faults=[fault])
 
-    assert isinstance(await sign_up(ada, None), Refused)
+    assert unread == Refused((fault,))
     assert isinstance(await sign_up(ada, "bob@example.org"), Misfit)
 
 

@@ -1,13 +1,15 @@
 """What the store promises, on both databases."""
 
 import asyncio
+import re
 from dataclasses import replace
 from datetime import timedelta
 
 import pytest
-from sqlalchemy import select
+from sqlalchemy import insert, select
 
-from services.session.domain.limits import Counter, Limits
+from services.session.domain.identifiers import by_address
+from services.session.domain.limits import Counter, Limits, name_of
 from services.session.domain.mails import Mail, MailKind
 from services.session.events import MailGivenUp
 from services.session.flows import build_mails
@@ -127,18 +129,52 @@ async def test_parallel_counting_loses_nothing(pg_house: House) -> None:
 
 async def test_what_one_limit_refuses_is_not_counted_by_the_other(house: House) -> None:
     def failure(address: str) -> tuple[Step, ...]:
-        counters = house.store.limits.strangers(address=address, ip="192.0.2.1")
+        counters = house.store.limits.strangers(name_of(address), ip="192.0.2.1")
         return house.store.count(counters, START)
 
     for number in range(10):
         assert await house.store.write(*failure(f"p{number}@example.org")) is not None
 
     assert await house.store.write(*failure("q@example.org")) is None
-    elsewhere = await house.store.find_by_address(
-        "q@example.org", ip="192.0.2.9", user_agent="test", now=START
+    elsewhere = await house.store.find_known(
+        by_address("q@example.org"), ip="192.0.2.9", user_agent="test", now=START
     )
     assert elsewhere.limited_until is None
     assert len(await house.db.all(Statement(select(attempts.c.count)))) == 11
+
+
+FULL, ODD = "full", """its 'own', "odd" \\ [Ä]\N{GRINNING FACE}"""
+SOON, LATER = to_micros(START) + 1, to_micros(START) + 2
+
+
+@pytest.mark.parametrize(
+    ("keys", "until"),
+    [
+        ([], None),
+        ([FULL], SOON),
+        ([FULL, FULL], SOON),
+        ([ODD, FULL, "room"], LATER),
+        (["nobody's", FULL], SOON),
+        (["room", "over", "nobody's", "", "ful", "FULL"], None),
+    ],
+)
+async def test_of_counters_the_one_that_is_used_up_for_longest_holds(
+    house: House, keys: list[str], until: int | None
+) -> None:
+    add = Statement(insert(attempts))
+    for key, count, ends_at in (
+        (FULL, 5, SOON),
+        (ODD, 6, LATER),
+        ("room", 4, LATER),
+        ("over", 5, to_micros(START)),
+    ):
+        counted = {"key": key, "count": count, "window_ends_at": ends_at}
+        await house.db.apply(step(add, ceiling=5, about=None, **counted))
+
+    found = await house.db.find(statements.SPENT_UNTIL, keys=keys, now=to_micros(START))
+
+    assert found is not None
+    assert found.until == until
 
 
 # What is over
@@ -187,7 +223,9 @@ async def test_what_is_late_is_counted_by_indexes(pg_house: House) -> None:
     assert "users_register_marked_at" in plan
 
 
-@pytest.mark.parametrize("statement", ["FIND_SESSION", "FIND_BY_ADDRESS", "FIND_ACCOUNT"])
+@pytest.mark.parametrize(
+    "statement", ["FIND_SESSION", "FIND_KNOWN", "FIND_FOR_SIGNUP", "FIND_ACCOUNT"]
+)
 async def test_reads_go_by_an_index(pg_house: House, statement: str) -> None:
     """There is an index for each; what PostgreSQL makes of it, test_limits_growth shows."""
     sql = getattr(statements, statement).sql("postgresql").text
@@ -204,7 +242,7 @@ async def explain(db: Database, sql: str) -> str:
             "SET enable_seqscan = off; SET plan_cache_mode = force_generic_plan"
         )
         await connection.execute(f"PREPARE look AS {sql}")
-        count = sql.count("$") and max(int(part[0]) for part in sql.split("$")[1:])
+        count = max(map(int, re.findall(r"\$(\d+)", sql)), default=0)
         values = ", ".join(["NULL"] * count)
         rows = await connection.fetch(f"EXPLAIN EXECUTE look({values})")
         return "\n".join(row[0] for row in rows)

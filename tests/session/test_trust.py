@@ -196,8 +196,10 @@ async def test_the_login_says_that_a_browser_stood_in(ada: Browser, trusting: Tr
     rows = [row for row in await trusting.house.event_rows() if row.type.endswith("logged_in")]
     told = [json.loads(row.data) for row in rows[-2:]]
 
+    sessions = [facts.pop("session") for facts in told]
     assert told[0] == {"amr": ["pwd", "otp", "mfa"], "aal": 2}
     assert told[1] == {"amr": ["pwd"], "aal": 1, "trusted_browser": browser["id"]}
+    assert len(set(sessions)) == 2
 
 
 async def test_a_rest_of_the_second_factor_stops_no_trusted_browser(

@@ -15,10 +15,17 @@ NOW = datetime(2026, 5, 4, 12, 0, tzinfo=UTC)
 LOGIN = Login(id="l1", user_id="u1", email="ada@example.org", started_at=NOW)
 PROTECTED = Facts(email_verified=True, has_second_factor=True)
 logins = st.builds(
-    lambda passed, asks, trusted: replace(
-        LOGIN, passed=tuple(passed), asks_trust=asks, trusted_browser=trusted
+    lambda passed, asks, wants, trusts, trusted: replace(
+        LOGIN,
+        passed=tuple(passed),
+        asks_trust=asks,
+        wants_code=wants,
+        code_trusts=trusts,
+        trusted_browser=trusted,
     ),
     st.lists(st.sampled_from(Stage), unique=True),
+    st.booleans(),
+    st.booleans(),
     st.booleans(),
     st.sampled_from([None, "b1"]),
 )
@@ -35,22 +42,40 @@ def test_trust_is_asked_for_last_and_once() -> None:
 
 
 @given(logins, facts)
-def test_nobody_is_asked_who_gave_no_second_factor(login: Login, about: Facts) -> None:
+def test_nobody_is_asked_who_gave_nothing_that_trust_stands_in_for(
+    login: Login, about: Facts
+) -> None:
     """K4: nor anybody whose login was not to be asked when it began."""
-    if Stage.MFA_AUTHENTICATE not in login.passed or not login.asks_trust:
+    by_factor = Stage.MFA_AUTHENTICATE in login.passed and login.asks_trust
+    by_code = Stage.LOGIN_BY_CODE in login.passed and login.code_trusts
+    if not by_factor and not by_code:
         assert next_stage(login, about) is not Stage.MFA_TRUST
 
 
+def test_trust_is_asked_for_after_a_code_that_was_required() -> None:
+    """Once, however many there are to be asked after."""
+    login = replace(LOGIN, asks_trust=True, wants_code=True, code_trusts=True)
+    alone = Facts(email_verified=True, has_second_factor=False)
+    assert next_stage(login, alone) is Stage.LOGIN_BY_CODE
+    login = pass_stage(login, Stage.LOGIN_BY_CODE)
+    assert next_stage(login, alone) is Stage.MFA_TRUST
+    assert next_stage(login, PROTECTED) is Stage.MFA_AUTHENTICATE
+    login = pass_stage(pass_stage(login, Stage.MFA_AUTHENTICATE), Stage.MFA_TRUST)
+    assert next_stage(login, PROTECTED) is None
+
+
 @given(logins, facts)
-def test_a_trusted_browser_skips_the_second_factor_and_nothing_else(
+def test_a_trusted_browser_skips_what_trust_is_for_and_nothing_else(
     login: Login, about: Facts
 ) -> None:
     """K3: every other stage is as it is without."""
     trusted = replace(login, trusted_browser="b1")
     stage = next_stage(replace(login, trusted_browser=None), about)
+    spared = {Stage.MFA_AUTHENTICATE: login.asks_trust, Stage.LOGIN_BY_CODE: login.code_trusts}
 
-    assert next_stage(trusted, about) is not Stage.MFA_AUTHENTICATE
-    if stage is not Stage.MFA_AUTHENTICATE:
+    if stage is not None and spared.get(stage):
+        assert next_stage(trusted, about) is not stage
+    else:
         assert next_stage(trusted, about) is stage
 
 

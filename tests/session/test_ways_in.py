@@ -11,7 +11,7 @@ from services.session.domain.sessions import Account
 from services.session.domain.ways_in import has_way_in
 
 NOW = datetime(2026, 5, 4, 12, 0, tzinfo=UTC)
-PASSKEY = {"is_passwordless": True, "user_verified": True}
+PASSKEY = {"is_passwordless": True, "user_verified": True, "serves_alone": True}
 
 
 def entry(id: str, type: str = "webauthn", facts: Mapping[str, Any] = PASSKEY) -> Entry:
@@ -51,15 +51,27 @@ def test_without_a_password_a_passkey_has_to_stay() -> None:
     ("other", "is_one"),
     [
         (entry("k2", facts={**PASSKEY, "is_passwordless": None}), True),
-        (entry("k2", facts={}), True),
+        (entry("k2", facts={}), False),
         (entry("k2", facts={**PASSKEY, "is_passwordless": False}), False),
-        (entry("k2", facts={**PASSKEY, "user_verified": False}), False),
+        (entry("k2", facts={**PASSKEY, "serves_alone": False}), False),
+        (entry("k2", facts={**PASSKEY, "serves_alone": None}), False),
+        (entry("k2", facts={**PASSKEY, "is_passwordless": None, "serves_alone": False}), False),
         (entry("t1", "totp"), False),
         (entry("c1", "recovery_codes"), False),
         (entry("y1", "yubikey"), False),
     ],
-    ids=["untold", "nothing told", "not found", "unverified", "totp", "codes", "of others"],
+    ids=[
+        "untold",
+        "nothing told",
+        "not found",
+        "not asked for",
+        "not known",
+        "neither",
+        "totp",
+        "codes",
+        "of others",
+    ],
 )
 def test_what_leads_in_beside_a_passkey(other: Entry, is_one: bool) -> None:
-    """What browsers leave untold counts; second factors do not."""
+    """What browsers leave untold counts where a passkey was asked for; second factors do not."""
     assert has_way_in(account(entry("k1"), other), without=["k1"]) is is_one

@@ -10,8 +10,9 @@ import pytest
 from sqlalchemy import select
 
 from services.session.domain.mails import MailKind
+from services.session.domain.methods import MethodKind
 from services.session.domain.stages import Stage
-from services.session.flows import Policy
+from services.session.flows import Policy, Reauthentication
 from services.session.flows.outcomes import (
     Asked,
     Authenticators,
@@ -29,6 +30,7 @@ from services.session.flows.webauthn import MAX_KEYS
 from services.session.store.tables import dead_authenticators, keepers
 from shared.database import Statement, step
 from tests.session.house import (
+    HOME,
     PASSWORD,
     Crash,
     Cut,
@@ -39,13 +41,14 @@ from tests.session.house import (
     second_replica,
     unavailable,
 )
-from tests.session.keys import add_key, by_passkey, limited, log_in, reauthenticate
+from tests.session.keys import add_key, ask, by_passkey, limited, log_in, reauthenticate
 from tests.session.recovering import REGISTER
-from tests.webauthn.authenticator import Device, Lies
+from tests.webauthn.authenticator import HONEST, Device, Lies
 
 Json = dict[str, Any]
 DEAD = Statement(select(dead_authenticators.c.authenticator_id))
 KEEPERS = Statement(select(keepers.c.factor).order_by(keepers.c.factor))
+AWAY = "203.0.113.9"
 ONLY_KEYS = Policy(authenticators=("webauthn",))
 
 
@@ -160,12 +163,17 @@ async def test_options_shown_anew_take_the_place_of_the_last(house: House) -> No
     assert await consistent(house)
 
 
-async def test_options_are_limited_by_where_they_are_asked_from(house: House) -> None:
-    """L8: then no call is made, and what was shown last still counts."""
+async def test_options_are_limited_by_who_asks_for_them(house: House) -> None:
+    """L8: then no call is made, and what was shown last still counts.
+
+    It is no matter where, nor what strangers have asked for there, or is left to them.
+    """
     ada = await proved(house)
-    bound = ada.elsewhere(house=house.under(limited("1/m/ip")))
+    bound = ada.elsewhere(AWAY, house=house.under(limited("1/m/ip")))
     bound.token = ada.token
+    await ask(bound.house.visitor(AWAY))
     shown = await options(bound)
+    bound.address = HOME
     before = len(house.wires["webauthn"].requests)
 
     flow = bound.house.flows.webauthn
@@ -173,8 +181,15 @@ async def test_options_are_limited_by_where_they_are_asked_from(house: House) ->
 
     assert isinstance(late, Throttled)
     assert timedelta(0) < late.retry_after <= timedelta(minutes=1)
+    told, visit = (await house.event_rows())[-1], await ada.visit()
+    assert visit.account is not None
+    assert (told.type, told.subject) == ("mfa.session.key_options_limited", visit.account.id)
+    assert isinstance(await bound.house.flows.passkeys.ask(await bound.visit()), Throttled)
     assert len(house.wires["webauthn"].requests) == before
     assert isinstance(await add(ada, Device().create(shown)), Enrolled)
+    await ask(bound.house.visitor(HOME))
+    house.clock.turn(minutes=1)
+    assert isinstance(await flow.options(await bound.visit(), passwordless=False), Asked)
 
 
 async def test_failures_are_not_counted(house: House) -> None:
@@ -502,15 +517,81 @@ async def test_the_last_passkey_goes_once_there_is_another_way_in(house: House) 
     assert isinstance(await house.visitor().log_in(), Standing)
 
 
-async def test_a_key_that_cannot_log_in_alone_is_no_way_in(house: House) -> None:
-    device = Device()
+@pytest.mark.parametrize("told", [{"credProps": {"rk": True}}, {}], ids=["found", "untold"])
+async def test_a_key_that_cannot_log_in_alone_is_no_way_in(house: House, told: Json) -> None:
+    """W7.1-28: whatever its browser says of it, and although it verifies its user."""
+    device, other = Device(), Device()
     ada = await by_passkey(house, device)
     (passkey,) = await house.registered("webauthn")
     await reauthenticate(ada, device)
-    key = await add_other(ada, passwordless=False)
+    key = await add_other(ada, other, lies=Lies(extensions=told), passwordless=False)
 
     assert isinstance(await remove(ada, passkey), Misfit)
+    assert faults_of(await log_in(house.visitor(), other)) == ["incorrect_code"]
     assert isinstance(await remove(ada, key), Removed)
+
+
+@pytest.mark.parametrize("told", [{"credProps": {"rk": True}}, {}], ids=["found", "untold"])
+async def test_a_passkey_is_a_way_in_whose_browser_tells_nothing(house: House, told: Json) -> None:
+    """W7.1-28: it was asked for as one, and so it is one."""
+    device, other = Device(), Device()
+    ada = await by_passkey(house, device)
+    (first,) = await house.registered("webauthn")
+    await reauthenticate(ada, device)
+    second = await add_other(ada, other, lies=Lies(extensions=told), passwordless=True)
+
+    assert isinstance(await remove(ada, first), Removed)
+    assert isinstance(await remove(ada, second), Misfit)
+    assert isinstance(await log_in(house.visitor(), other), Standing)
+
+
+async def test_without_a_password_a_second_factor_is_proved_whatever_is_waived(
+    house: House,
+) -> None:
+    """N6: or whoever finds the session adds one of theirs, and by that sets a first password."""
+    house = house.under(Policy(reauthentication=Reauthentication(mfa=False)))
+    device = Device()
+    ada = await by_passkey(house, device)
+    (own,) = await house.registered("webauthn")
+    await ada.show_totp()
+
+    for outcome in await changes(ada, own):
+        assert isinstance(outcome, ReauthenticationNeeded)
+        assert outcome.methods == {MethodKind.MFA}
+    assert await house.registered("webauthn") == await house.keys() == [own]
+    assert await house.registered() == await house.registered("recovery_codes") == []
+
+    assert isinstance(await reauthenticate(ada, device), Standing)
+    other = await add_other(ada, passwordless=True)
+    assert isinstance(await ada.activate(ada.otp()), Enrolled)
+    house.clock.turn(minutes=5)
+    last = await remove(ada, other), await ada.deactivate(), await ada.show_codes()
+    for outcome in (*await changes(ada, other), *last):
+        assert isinstance(outcome, ReauthenticationNeeded)
+
+
+async def test_with_a_password_the_same_is_waived(house: House) -> None:
+    """As in allauth: by nothing that is added is another password set."""
+    house = house.under(Policy(reauthentication=Reauthentication(mfa=False)))
+    ada = await house.visitor().join()
+    first = await add_other(ada, passwordless=True)
+    second = await add_other(ada, passwordless=True)
+
+    assert isinstance(await rename(ada, second, "Mine"), Enrolled)
+    assert isinstance(await remove(ada, first, second), Removed)
+
+
+async def changes(ada: Visitor, key: str) -> tuple[Outcome, ...]:
+    """Return what comes of what changes authenticators in a session, one by one."""
+    flow, visit = ada.house.flows.webauthn, await ada.visit()
+    return (
+        await flow.options(visit, passwordless=True),
+        await add(ada, {"id": "a"}),
+        await rename(ada, key, "Mine"),
+        await ada.activate(ada.otp()),
+        await ada.generate_codes(),
+        await ada.change_password(None, PASSWORD),
+    )
 
 
 @pytest.mark.parametrize("at_a_time", range(3))
@@ -678,10 +759,12 @@ async def test_one_addition_asked_for_twice_makes_one_key(pg_house: House) -> No
     assert await consistent(pg_house)
 
 
-async def add_other(visitor: Visitor, *, passwordless: bool) -> str:
+async def add_other(
+    visitor: Visitor, device: Device | None = None, *, lies: Lies = HONEST, passwordless: bool
+) -> str:
     """Add a key of another device, where a fresh proof was given already; return its id."""
     asked = await options(visitor, passwordless=passwordless)
-    added = await add(visitor, Device().create(asked))
+    added = await add(visitor, (device or Device()).create(asked, lies))
     assert isinstance(added, Enrolled)
     return added.entry.id
 

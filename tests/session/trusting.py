@@ -13,6 +13,7 @@ from sqlalchemy import select
 from services.session.main import create_app
 from shared.database import Database, Statement
 from shared.database.events import OUTBOX
+from tests.leftovers import none_left
 from tests.session.house import ADA, PASSWORD, House, Wire
 from tests.session.test_api_contract import Answer, Api, settings_for
 
@@ -157,7 +158,8 @@ async def open_trusting(house: House, **changes: object) -> AsyncIterator[Trusti
         )
         await stack.enter_async_context(app.router.lifespan_context(app))
         trusting = Trusting(house, app, recovery)
-        yield trusting
+        async with none_left():
+            yield trusting
         for http in trusting.made:
             await http.aclose()
 

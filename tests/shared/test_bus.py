@@ -2,18 +2,21 @@
 
 import asyncio
 import json
-from base64 import urlsafe_b64decode
+from base64 import b64decode, urlsafe_b64decode
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
-from amqp.exceptions import PreconditionFailed
+import redis
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from hypothesis import given
 from hypothesis import strategies as st
+from prometheus_client import REGISTRY
 
+from countersign_events.wire import signed_forms
 from shared.auth import PrivateKey
-from shared.bus import topology
+from shared.bus import lists, publisher, topology
 from shared.bus.publisher import BrokerAway, Outgoing, Publisher
 from shared.bus.reach import reachable
 from shared.bus.wire import (
@@ -27,6 +30,7 @@ from shared.bus.wire import (
 )
 from shared.errors import Unavailable
 from tests import trail
+from tests.servers import as_declared
 from tests.suites import until
 
 VERIFIER = EventVerifier(trail.PUBLIC_KEYS)
@@ -60,6 +64,16 @@ def test_the_canonical_form_is_that_of_rfc_8785() -> None:
 def test_what_two_languages_could_write_differently_has_no_canonical_form(value: object) -> None:
     with pytest.raises(ValueError):  # noqa: PT011
         canonical(value)
+
+
+@given(event=st.dictionaries(st.text("signature_az", max_size=10), values, max_size=5))
+def test_a_signature_is_put_where_the_canonical_form_has_it(event: dict[str, Any]) -> None:
+    rest = {name: value for name, value in event.items() if name != "signature"}
+
+    signed, with_signature = signed_forms(event)
+
+    assert signed == canonical(rest)
+    assert with_signature("é") == canonical({**event, "signature": "é"})
 
 
 @given(data=st.dictionaries(st.text("abcdefgh_", min_size=1), values, max_size=4))
@@ -197,8 +211,8 @@ def outgoing(number: int = 1) -> Outgoing:
 
 
 def test_a_batch_arrives_whole_and_in_order(broker_url: str) -> None:
-    topology.declare(broker_url)
-    topology.declare(broker_url)  # to be repeated at will
+    trail.declare(broker_url)
+    trail.declare(broker_url)  # to be repeated at will
 
     with Publisher(broker_url) as publisher:
         publisher.publish([outgoing(number) for number in range(1, 51)])
@@ -214,7 +228,7 @@ def test_a_batch_arrives_whole_and_in_order(broker_url: str) -> None:
 
 
 def test_whoever_binds_a_queue_gets_a_copy(broker_url: str) -> None:
-    topology.declare(broker_url)
+    trail.declare(broker_url)
 
     with (
         trail.bound_queue(broker_url, "siem") as arrived,
@@ -226,39 +240,76 @@ def test_whoever_binds_a_queue_gets_a_copy(broker_url: str) -> None:
 
 
 def test_an_event_that_no_queue_wants_is_kept_aside(rabbitmq_url: str) -> None:
-    topology.declare(rabbitmq_url)
-    with topology.connection(rabbitmq_url) as connection:
-        channel: Any = connection.channel()
-        channel.queue_delete(queue=topology.STORE)
-        channel.queue_delete(queue=topology.STREAM)
+    """As when they are deleted while events are sent."""
+    trail.declare(rabbitmq_url)
 
     with Publisher(rabbitmq_url) as publisher:
+        publisher.publish([outgoing(1)])
+        trail.undeclare(rabbitmq_url, topology.STORE)
+        trail.undeclare(rabbitmq_url, topology.STREAM)
+        publisher.publish([outgoing(2)])
+
+    (kept,) = trail.take(rabbitmq_url, topology.UNROUTED)
+    assert kept.headers["id"] == "event-2"
+
+
+@pytest.mark.parametrize("missing", [topology.STORE, topology.NOTICES])
+def test_without_one_of_our_queues_a_batch_is_not_sent(broker_url: str, missing: str) -> None:
+    """D5: as after an update; it waits until the queue is there, and the operator is told why."""
+    assert_waits_for(missing, broker_url)
+
+
+def test_without_the_stream_a_batch_is_not_sent(rabbitmq_url: str) -> None:
+    """Which only RabbitMQ has."""
+    assert_waits_for(topology.STREAM, rabbitmq_url)
+
+
+def assert_waits_for(missing: str, broker_url: str) -> None:
+    """Hold a publisher against a broker without one of our queues."""
+    trail.declare(broker_url)
+    trail.undeclare(broker_url, missing)
+
+    with (
+        trail.bound_queue(broker_url, "siem") as arrived,
+        Publisher(broker_url) as publisher,
+    ):
+        for _ in range(2):
+            with pytest.raises(BrokerAway) as away:
+                publisher.publish([outgoing()])
+            assert str(away.value.cause) == (
+                f"There is no queue {missing}; `countersign bus declare` makes it."
+            )
+        assert arrived() == []
+
+        trail.declare(broker_url)
         publisher.publish([outgoing()])
 
-    assert len(trail.take(rabbitmq_url, topology.UNROUTED)) == 1
+        assert len(arrived()) == trail.waiting(broker_url, topology.STORE) == 1
 
 
-def test_without_the_ledgers_queue_a_batch_is_not_sent(valkey_url: str) -> None:
-    """A redis transport would drop it without a word."""
-    with (
-        trail.bound_queue(valkey_url, "siem") as arrived,
-        Publisher(valkey_url) as publisher,
-    ):
-        with pytest.raises(BrokerAway):
-            publisher.publish([outgoing()])
+def test_where_nothing_is_declared_nothing_is_sent(broker_url: str) -> None:
+    with Publisher(broker_url) as publisher, pytest.raises(BrokerAway) as away:
+        publisher.publish([outgoing()])
 
-        assert arrived() == []
+    assert topology.STORE in str(away.value.cause)
 
 
 def test_without_its_exchange_a_batch_is_not_sent(rabbitmq_url: str) -> None:
-    with Publisher(rabbitmq_url) as publisher, pytest.raises(BrokerAway):
+    trail.declare(rabbitmq_url)
+    with topology.connection(rabbitmq_url) as connection:
+        channel: Any = connection.channel()
+        channel.exchange_delete(exchange=topology.EVENTS)
+
+    with Publisher(rabbitmq_url) as publisher, pytest.raises(BrokerAway) as away:
         publisher.publish([outgoing()])
+
+    assert "no exchange 'audit'" in str(away.value.cause)
 
 
 def test_a_queue_that_is_full_refuses_and_the_publisher_says_so(rabbitmq_url: str) -> None:
+    trail.declare(rabbitmq_url)
     with topology.connection(rabbitmq_url) as connection:
         channel: Any = connection.channel()
-        topology.events_exchange(rabbitmq_url, made=False)(channel).declare()
         limits = {"x-queue-type": "quorum", "x-max-length": 1, "x-overflow": "reject-publish"}
         channel.queue_declare(queue="full", durable=True, auto_delete=False, arguments=limits)
         channel.queue_bind(queue="full", exchange=topology.EVENTS, routing_key="#")
@@ -267,63 +318,104 @@ def test_a_queue_that_is_full_refuses_and_the_publisher_says_so(rabbitmq_url: st
         for number in range(1, 201):  # the queue says that it is full a few messages late
             publisher.publish([outgoing(number)])
 
-    with Publisher(rabbitmq_url) as publisher, pytest.raises(BrokerAway):
+    with Publisher(rabbitmq_url) as publisher, pytest.raises(BrokerAway) as away:
         fill(publisher)
+    assert "refused" in str(away.value.cause)
 
 
-def test_the_queue_of_the_ledger_is_hardened(rabbitmq_url: str) -> None:
-    topology.declare(rabbitmq_url)
+def test_the_bus_is_hardened(rabbitmq_url: str) -> None:
+    """Section 3, bus: as RabbitMQ itself says that it was declared."""
+    trail.declare(rabbitmq_url)
 
-    with topology.connection(rabbitmq_url) as connection:
-        channel: Any = connection.channel()
-        with pytest.raises(PreconditionFailed, match="inequivalent"):
-            channel.queue_declare(queue=topology.STORE, durable=True, auto_delete=False)
+    queues = as_declared(rabbitmq_url, "queues")
+    exchanges = as_declared(rabbitmq_url, "exchanges")
 
-
-@pytest.mark.parametrize("missing", [topology.STORE, topology.NOTICES])
-def test_without_one_of_our_queues_a_batch_is_not_sent(valkey_url: str, missing: str) -> None:
-    """As after an update: it waits until the queue has been declared."""
-    topology.declare(valkey_url)
-    with topology.connection(valkey_url) as connection:
-        channel: Any = connection.channel()
-        for key, pattern, queue in channel.get_table(topology.EVENTS):
-            if queue == missing:
-                bound = channel.sep.join((key, pattern, queue))
-                channel.client.srem(channel.keyprefix_queue % topology.EVENTS, bound)
-
-    with Publisher(valkey_url) as publisher, pytest.raises(BrokerAway) as away:
-        publisher.publish([outgoing()])
-    assert missing in str(away.value.cause)
-
-    topology.declare(valkey_url)
-    with Publisher(valkey_url) as publisher:
-        publisher.publish([outgoing()])
-    assert len(trail.take(valkey_url, topology.STORE)) == 1
+    assert queues["audit.store"] == {
+        "x-queue-type": "quorum",
+        "x-delivery-limit": "20",
+        "x-dead-letter-exchange": "audit.dlx",
+        "x-dead-letter-strategy": "at-least-once",
+        "x-overflow": "reject-publish",
+    }
+    assert queues["audit.notices"]["x-queue-type"] == "quorum"
+    assert queues["audit.notices"]["x-overflow"] == "drop-head"
+    assert queues["audit.stream"] == {"x-queue-type": "stream", "x-max-age": "7D"}
+    assert {queues[name]["x-queue-type"] for name in (topology.DEAD, topology.UNROUTED)} == {
+        "quorum"
+    }
+    assert exchanges["audit"] == {"alternate-exchange": "audit.unrouted"}
 
 
 def test_a_dead_consumer_of_notices_does_not_hold_up_the_ledger(rabbitmq_url: str) -> None:
     """Its queue has a bound of its own, beyond which the oldest are dead letters."""
-    topology.declare(rabbitmq_url)
+    trail.declare(rabbitmq_url)
     body, count = b"x" * 60_000, 400
     assert count * len(body) > topology.NOTICES_BYTES
 
     with Publisher(rabbitmq_url) as publisher:
         for n in range(0, count, 50):
-            publisher.publish(
-                [Outgoing(f"event-{n + i}", "mfa.demo.trust_replayed", body) for i in range(50)]
-            )
+            publisher.publish([Outgoing(f"event-{n + i}", trail.REPORT, body) for i in range(50)])
 
-    until(lambda: waiting(rabbitmq_url, topology.STORE) == count, "all of them in the store")
-    kept = waiting(rabbitmq_url, topology.NOTICES)
+    until(lambda: trail.waiting(rabbitmq_url, topology.STORE) == count, "all of them in the store")
+    kept = trail.waiting(rabbitmq_url, topology.NOTICES)
     assert 0 < kept < count
-    until(lambda: waiting(rabbitmq_url, topology.DEAD) == count - kept, "the rest of them")
+    until(lambda: trail.waiting(rabbitmq_url, topology.DEAD) == count - kept, "the rest of them")
 
 
-def waiting(url: str, queue: str) -> int:
-    """Return how many messages `queue` has."""
-    with topology.connection(url) as connection:
-        channel: Any = connection.channel()
-        return int(channel.queue_declare(queue, passive=True).message_count)
+def test_on_valkey_the_queue_of_notices_is_kept_short_too(
+    valkey_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """D5: beyond its bound the oldest are dead letters; the ledger's queue has none."""
+    monkeypatch.setattr(publisher, "NOTICES_LENGTH", 5)
+    trail.declare(valkey_url)
+    before = overflowed()
+
+    with Publisher(valkey_url) as sender:
+        for first in (1, 5, 9):
+            sender.publish([report(number) for number in range(first, first + 4)])
+        assert trail.waiting(valkey_url, topology.NOTICES) == 9  # five, and the last batch
+        sender.publish([outgoing(13)])
+
+    assert ids(valkey_url, topology.NOTICES) == [f"event-{n}" for n in range(8, 13)]
+    assert trail.waiting(valkey_url, topology.STORE) == 13
+    dead = trail.take(valkey_url, topology.DEAD)
+    assert [message.headers["id"] for message in dead] == [f"event-{n}" for n in range(1, 8)]
+    assert {message.headers["x-refused"] for message in dead} == {"overflow"}
+    assert overflowed() - before == 7
+
+
+def test_many_who_shorten_a_list_at_once_lose_nothing(valkey_url: str) -> None:
+    """Each removes only what it has read."""
+    total, length = 3000, 20
+    with redis.Redis.from_url(valkey_url) as client:
+        client.lpush("list", *(f"message-{n}" for n in range(total)))
+        with ThreadPoolExecutor(8) as threads:
+            for _ in range(total // lists.AT_ONCE):
+                list(threads.map(lambda _: lists.shorten(client, "list", length), range(8)))
+
+        kept: Any = client.lrange("list", 0, -1)
+        dead: Any = client.lrange(topology.DEAD, 0, -1)
+    assert [message.decode() for message in reversed(kept)] == [
+        f"message-{n}" for n in range(total - length, total)
+    ]
+    bodies = [b64decode(json.loads(letter)["body"]).decode() for letter in reversed(dead)]
+    assert bodies == [f"message-{n}" for n in range(total - length)]
+
+
+def report(number: int) -> Outgoing:
+    """Return an event that people are told of."""
+    return Outgoing(f"event-{number}", trail.REPORT, trail.signed(number, type=trail.REPORT))
+
+
+def ids(url: str, queue: str) -> list[str]:
+    """Take the ids of the events in `queue`, the oldest first."""
+    return [message.headers["id"] for message in trail.take(url, queue)]
+
+
+def overflowed() -> float:
+    """Return how many messages have become dead letters for want of room."""
+    name = "countersign_bus_overflowed_total"
+    return REGISTRY.get_sample_value(name, {"queue": topology.NOTICES}) or 0.0
 
 
 async def test_a_broker_that_is_away_is_found_to_be(

@@ -10,6 +10,7 @@ import pytest
 from sqlalchemy import text
 
 from shared.database import Change, Database, Row, Statement, also, pool, postgresql, step
+from shared.database.chain import MAX_REMEMBERED, compose
 from shared.errors import Conflict, Unavailable
 from shared.migrations import migrate
 from tests import servers
@@ -346,3 +347,11 @@ async def test_a_refusal_that_had_to_be_undone_leaves_the_connection_usable(db: 
         assert await db.apply(refused, Paid(user_id="ada")) is None
 
     assert await coins(db, "a") == 10
+
+
+def test_no_more_changes_are_remembered_than_fit() -> None:
+    """Who has many browsers ends any of them: that is as many shapes as there are selections."""
+    assert compose.cache_parameters()["maxsize"] == MAX_REMEMBERED
+    assert compose(((PAY_IN, True), (PAY_OUT, False))) is compose(
+        ((PAY_IN, True), (PAY_OUT, False))
+    )

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 from prometheus_client import REGISTRY
+from structlog.testing import capture_logs
 
 from shared import context, relay
 from shared.bus import topology
@@ -73,7 +74,7 @@ async def test_events_arrive_in_order_and_numbered_without_gaps(
     db: Database, broker_url: str
 ) -> None:
     """D5: what was committed reaches the broker."""
-    topology.declare(broker_url)
+    trail.declare(broker_url)
     await happen(db, 30)
 
     async with relaying(db, broker_url):
@@ -89,7 +90,7 @@ async def test_events_arrive_in_order_and_numbered_without_gaps(
 
 async def test_an_event_says_on_whose_behalf_it_happened(db: Database, broker_url: str) -> None:
     """D3: with address, agent, session and request."""
-    topology.declare(broker_url)
+    trail.declare(broker_url)
     context.enter(
         context.Context(request_id="0af7651916cd43dd8448eb211c80319c", address="192.0.2.7")
     )
@@ -106,7 +107,7 @@ async def test_an_event_says_on_whose_behalf_it_happened(db: Database, broker_ur
 
 
 async def test_facts_without_a_canonical_form_hold_nobody_up(db: Database, valkey_url: str) -> None:
-    topology.declare(valkey_url)
+    trail.declare(valkey_url)
     await db.record(Happened(user_id="ada", number=1, extra=0.5))
     await happen(db, 1, first=2)
 
@@ -124,7 +125,7 @@ async def test_while_the_broker_is_away_events_wait_and_then_they_leave(
     """D5: losing the broker loses no event and blocks nobody."""
     monkeypatch.setattr(relay, "LONGEST_PAUSE", 0.5)
     monkeypatch.setattr(relay, "MEASURE", 0.05)
-    topology.declare(broker_url)
+    trail.declare(broker_url)
     cable = Proxy(broker_url)
     await happen(db, 10)
 
@@ -151,6 +152,43 @@ async def test_while_the_broker_is_away_events_wait_and_then_they_leave(
     assert sorted(set(numbers)) == list(range(11, 31))
 
 
+async def test_what_keeps_events_back_is_told_whenever_it_changes(
+    db: Database, broker_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A broker that has come back without its queues is no more "away", and says what it wants."""
+    monkeypatch.setattr(relay, "LONGEST_PAUSE", 0.2)
+    trail.declare(broker_url)
+    trail.undeclare(broker_url, topology.NOTICES)
+    cable = Proxy(broker_url)
+    cable.cut()
+    await happen(db, 3)
+
+    with capture_logs() as logs:
+
+        def reasons() -> list[str]:
+            return [str(entry["reason"]) for entry in logs if entry["event"] == "broker_away"]
+
+        async def told() -> bool:
+            return bool(reasons())
+
+        async def told_of_the_queue() -> bool:
+            return any(topology.NOTICES in reason for reason in reasons())
+
+        async with relaying(db, cable.url):
+            await eventually(told)
+            assert not await told_of_the_queue()
+            cable.restore()
+            await eventually(told_of_the_queue)
+            await asyncio.sleep(1)
+            assert arrived(broker_url) == []
+            trail.declare(broker_url)
+            await eventually(is_empty(db))
+
+    assert len([reason for reason in reasons() if topology.NOTICES in reason]) == 1
+    assert [entry["event"] for entry in logs].count("broker_back") == 1
+    assert [event.number for event in arrived(broker_url)] == [1, 2, 3]
+
+
 OLDEST = "countersign_outbox_oldest_seconds"
 
 
@@ -164,7 +202,7 @@ async def test_a_killed_valkey_keeps_what_it_has_confirmed(
 ) -> None:
     """D5: an event leaves the outbox only when it is on the broker's disk."""
     monkeypatch.setattr(relay, "LONGEST_PAUSE", 0.5)
-    topology.declare(valkey.url)
+    trail.declare(valkey.url)
     async with relaying(db, valkey.url):
         await happen(db, 40)
         valkey.kill()
@@ -179,7 +217,7 @@ async def test_of_two_relays_one_works_and_the_other_takes_over(
     db: Database, outbox_url: str, broker_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(relay, "STANDBY", 0.2)
-    topology.declare(broker_url)
+    trail.declare(broker_url)
     second = Database(outbox_url, source="demo")
     async with relaying(second, broker_url):
         async with relaying(db, broker_url):
@@ -199,7 +237,7 @@ async def test_a_relay_killed_in_the_middle_loses_nothing(
     outbox_url, broker_url = stack
     migrate(outbox_url, "tests.trail.migrations")
     db = Database(outbox_url, source="demo")
-    topology.declare(broker_url)
+    trail.declare(broker_url)
     total = 0
 
     for _ in range(2):

@@ -87,12 +87,12 @@ def ports_of(process: subprocess.Popen[str]) -> list[int]:
 
 def rest_of(process: subprocess.Popen[str]) -> list[str]:
     """Wait until the process has ended, and return what it printed last."""
-    output, _ = process.communicate(timeout=20)
+    output, _ = process.communicate(timeout=60)
     return sorted(output.split())
 
 
 def get(port: int, path: str = "") -> object:
-    with urllib.request.urlopen(f"http://127.0.0.1:{port}/{path}", timeout=10) as answer:
+    with urllib.request.urlopen(f"http://127.0.0.1:{port}/{path}", timeout=60) as answer:
         return json.load(answer)
 
 
@@ -111,7 +111,7 @@ def test_a_signal_ends_all_of_them_cleanly(number: signal.Signals) -> None:
 def test_a_request_in_flight_is_answered_before_the_end() -> None:
     with running() as process:
         port = ports_of(process)[0]
-        with socket.create_connection(("127.0.0.1", port), timeout=10) as connection:
+        with socket.create_connection(("127.0.0.1", port), timeout=60) as connection:
             connection.sendall(b"GET /slow HTTP/1.1\r\nHost: x\r\n\r\n")
             assert process.stdout is not None
             assert process.stdout.readline() == "slow\n"
@@ -162,7 +162,7 @@ def bounded(monkeypatch: pytest.MonkeyPatch) -> Iterator[tuple[int, list[dict[st
 def said(port: int, *parts: bytes) -> bytes:
     """Send `parts` and return everything that comes back until the server hangs up."""
     heard = b""
-    with socket.create_connection(("127.0.0.1", port), timeout=10) as connection:
+    with socket.create_connection(("127.0.0.1", port), timeout=60) as connection:
         with suppress(OSError):  # the server has hung up already
             for part in parts:
                 connection.sendall(part)
@@ -224,7 +224,7 @@ def test_a_quiet_connection_is_kept_between_requests(monkeypatch: pytest.MonkeyP
     whole = b"GET / HTTP/1.1\r\nhost: x\r\n\r\n"
     with (
         bounded(monkeypatch) as (port, _),
-        socket.create_connection(("127.0.0.1", port), timeout=10) as connection,
+        socket.create_connection(("127.0.0.1", port), timeout=60) as connection,
         connection.makefile("rb") as answers,
     ):
         for pause in (0, 0.5):  # longer than a head may take

@@ -27,10 +27,13 @@ class Settings(ServiceSettings):
 
     test_url: SecretStr
     test_count: int = Field(default=3, ge=1)
-    test_wait: Duration = timedelta(minutes=5)
+    test_wait: Duration | None = Field(
+        default=timedelta(minutes=5), ge=timedelta(0), le=timedelta(days=90)
+    )
     test_types: CommaList = ("totp",)
     test_set: CommaSet = frozenset()
     test_ring: KeyRing | None = None
+    test_place: str | None = Field(default=None, json_schema_extra={"needed_by": "worker"})
 
 
 @pytest.fixture(autouse=True)
@@ -41,9 +44,9 @@ def environment(monkeypatch: pytest.MonkeyPatch) -> pytest.MonkeyPatch:
     return monkeypatch
 
 
-def problems() -> list[str]:
+def problems(by: str = "") -> list[str]:
     with pytest.raises(ConfigurationError) as caught:
-        load(Settings)
+        load(Settings, by)
     return sorted(caught.value.problems)
 
 
@@ -107,10 +110,32 @@ def test_an_empty_value_counts_as_not_set(environment: pytest.MonkeyPatch) -> No
     assert load(Settings).test_count == 3
 
 
+@pytest.mark.parametrize("by", ["", "sweeper"])
+def test_what_only_one_kind_of_process_needs_is_missed_by_that_one(
+    environment: pytest.MonkeyPatch, tmp_path: Path, by: str
+) -> None:
+    """With all else that is wrong, at once."""
+    environment.delenv("TEST_URL")
+    assert problems(by) == ["TEST_URL is not set, and has no default."]
+    assert problems("worker") == [
+        "TEST_PLACE is not set; the worker needs it.",
+        "TEST_URL is not set, and has no default.",
+    ]
+
+    environment.setenv("TEST_PLACE_FILE", str(tmp_path / "missing"))
+    assert problems("worker")[0].startswith("TEST_PLACE_FILE names a file that cannot be read")
+
+    environment.delenv("TEST_PLACE_FILE")
+    environment.setenv("TEST_URL", "sqlite:///x.db")
+    environment.setenv("TEST_PLACE", "here")
+    assert load(Settings, "worker").test_place == "here"
+
+
 def test_every_problem_is_told_at_once(environment: pytest.MonkeyPatch, tmp_path: Path) -> None:
     environment.delenv("TEST_URL")
     environment.setenv("TEST_COUNT", "0")
     environment.setenv("TEST_TYPES", "[1")
+    environment.setenv("TEST_WAIT", "91d")
     environment.setenv("LOG_LEVEL", "LOUD")
     environment.setenv("TEST_RING_FILE", str(tmp_path / "missing"))
 
@@ -120,6 +145,7 @@ def test_every_problem_is_told_at_once(environment: pytest.MonkeyPatch, tmp_path
         "TEST_RING_FILE names a file that cannot be read: no such file or directory.",
         "TEST_TYPES: is not valid JSON.",
         "TEST_URL is not set, and has no default.",
+        "TEST_WAIT: input should be less than or equal to 90d.",
     ]
 
 

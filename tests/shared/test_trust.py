@@ -29,7 +29,7 @@ from shared.trust import (
 
 KEY = PrivateKey(id="session-1", issuer="session", key=Ed25519PrivateKey.generate())
 ONE, OTHER = (f"{letter * 22}.{letter * 22}" for letter in "ab")
-YES = {"trusted": True, "browser_id": "b1", "tokens": [OTHER], "theft": False}
+YES = {"trusted": True, "browser_id": "b1", "tokens": [OTHER]}
 NEW = {"browser_id": "b1", "tokens": [ONE]}
 BROWSER = {"id": "b1", "name": "Firefox", "created_at": 1.0, "expires_at": 2.0, "is_current": True}
 NONSENSE: list[object] = [b"", b"true", b"[]", b"{", b"\xff", {}]
@@ -101,7 +101,6 @@ async def test_members_of_a_later_version_are_ignored() -> None:
         YES | {"trusted": None},
         YES | {"browser_id": None},
         YES | {"browser_id": 1},
-        YES | {"theft": 0},
         {"trusted": True, "tokens": []},
     ],
 )
@@ -128,14 +127,6 @@ async def test_a_browser_is_recognised_by_a_whole_answer_or_not_at_all() -> None
     for nonsense in (b"", b"[]", {"browser_id": "a b"}, {"browser_id": 1}, {"browser_id": True}):
         with pytest.raises(Unavailable):
             await keeper(nonsense).recognise("ada", tokens=[ONE], factor_epoch=3)
-
-
-async def test_a_theft_is_not_trusted() -> None:
-    """K8: a token whose successor was seen already trusts nobody, whatever else is said of it."""
-    with pytest.raises(Unavailable):
-        await check(keeper(YES | {"theft": True}))
-
-    assert (await check(keeper({"trusted": False, "tokens": [], "theft": True}))).theft
 
 
 @pytest.mark.parametrize(

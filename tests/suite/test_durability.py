@@ -29,6 +29,7 @@ def suite(tmp_path: Path) -> Iterator[RunningSuite]:
         yield running
 
 
+@pytest.mark.long
 def test_accounts_outlive_commands_beside_the_suite_and_its_death(suite: RunningSuite) -> None:
     """D5: what a request was told is done stays done, and its mail is sent."""
     tokens = {}
@@ -83,4 +84,4 @@ def call(suite: RunningSuite, path: str, body: dict[str, str], token: str = "") 
     """Ask as an app does."""
     headers = {"X-Session-Token": token} if token else {}
     url = f"{suite.base_url}/_allauth/app/v1/{path}"
-    return httpx.post(url, json=body, headers=headers, timeout=30)
+    return httpx.post(url, json=body, headers=headers, timeout=120)

@@ -31,7 +31,7 @@ def own_suite(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningSuite
 
 def sign_up(suite: RunningSuite, email: str) -> httpx.Response:
     return httpx.post(
-        f"{suite.base_url}/_allauth/app/v1/auth/signup", json=PERSON | {"email": email}, timeout=30
+        f"{suite.base_url}/_allauth/app/v1/auth/signup", json=PERSON | {"email": email}, timeout=120
     )
 
 
@@ -66,7 +66,7 @@ def test_what_operators_see_is_not_on_the_public_port(own_suite: RunningSuite, p
 def test_a_second_start_on_the_same_folder_says_so(own_suite: RunningSuite) -> None:
     second = start_suite(own_suite.var_dir)
 
-    assert second.process.wait(30) == 1
+    assert second.process.wait(60) == 1
     second.output.wait_for(f"already runs on {own_suite.var_dir}")
     second.output.wait_for(f"process {own_suite.process.pid}")
     assert is_up(own_suite.url("SESSION_OPS_PORT"))
@@ -120,6 +120,7 @@ def test_doctor_finds_nothing_wrong_with_it(own_suite: RunningSuite) -> None:
     assert (examined.returncode, examined.stdout.count("\n")) == (0, 1), examined.stdout
 
 
+@pytest.mark.long
 def test_killed_and_started_again_it_goes_on_where_it_was(tmp_path: Path) -> None:
     with running_suite(tmp_path / "any folder") as first:
         sign_up(first, "ada@example.com")
@@ -145,6 +146,7 @@ def test_killed_and_started_again_it_goes_on_where_it_was(tmp_path: Path) -> Non
     assert "Traceback" not in second.output.text
 
 
+@pytest.mark.long
 def test_whoever_follows_the_ledger_does_not_hold_up_its_end(tmp_path: Path) -> None:
     with running_suite(tmp_path / "var") as suite, suite.follow() as ledger:
         sign_up(suite, "ada@example.com")
@@ -158,6 +160,7 @@ def test_whoever_follows_the_ledger_does_not_hold_up_its_end(tmp_path: Path) -> 
     assert "Traceback" not in suite.output.text
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("while_it_makes", ["lock", "keys/public/events.json", "session.db"])
 def test_ctrl_c_ends_it_cleanly_while_it_starts(tmp_path: Path, while_it_makes: str) -> None:
     starting = start_suite(tmp_path / "var")
@@ -165,7 +168,7 @@ def test_ctrl_c_ends_it_cleanly_while_it_starts(tmp_path: Path, while_it_makes: 
 
     starting.process.send_signal(signal.SIGINT)
 
-    assert starting.process.wait(30) == 0
+    assert starting.process.wait(60) == 0
     starting.output.wait_for("Countersign has ended.")
     assert "Traceback" not in starting.output.text
 

@@ -24,6 +24,7 @@ def journey() -> str:
     return block[1]
 
 
+@pytest.mark.long
 def test_the_journey_in_curl_works(tmp_path: Path, journey: str) -> None:
     with running_suite(tmp_path / "var", env=SETTINGS) as suite:
         script = journey.replace("http://localhost:8000", suite.base_url).replace(
@@ -37,7 +38,7 @@ def test_the_journey_in_curl_works(tmp_path: Path, journey: str) -> None:
             capture_output=True,
             text=True,
             check=False,
-            timeout=100,
+            timeout=200,
         )
 
     said = re.findall(r'^\{"status": ?(\d+)', ran.stdout, re.MULTILINE)

@@ -14,6 +14,8 @@ from tests.servers import postgresql_schema
 from tests.suite.processes import processes
 from tests.suites import RunningSuite, is_up, running_suite, until
 
+pytestmark = pytest.mark.long
+
 OPS = {
     **{f"serve {name}": f"{name.upper()}_OPS_PORT" for name in SERVICES},
     **{f"worker {name}": f"{name.upper()}_WORKER_OPS_PORT" for name in SERVICES},
@@ -84,3 +86,6 @@ def test_it_runs_on_postgresql_and_rabbitmq(
             lambda: re.search(r"mfa\.session\.\w+", suite.run("events").stdout), "an event"
         )
         assert not list((tmp_path / "var").glob("*.db"))
+        for command in (("audit", "verify"), ("audit", "gaps"), ("bus", "check")):
+            ended = suite.run(*command)
+            assert ended.returncode == 0, ended.stdout

@@ -8,7 +8,7 @@ import httpx
 import pytest
 from fastapi import FastAPI
 
-from services.totp.domain import Policy
+from services.totp.domain.codes import Policy
 from services.totp.flows import TotpFlows
 from services.totp.main import create_app
 from services.totp.settings import Settings

@@ -8,10 +8,11 @@ from xml.etree import ElementTree as ET
 
 import pyotp
 import pytest
+import qrcode
 from hypothesis import given
 from hypothesis import strategies as st
 
-from services.totp.domain import (
+from services.totp.domain.codes import (
     SECRET_BYTES,
     Algorithm,
     Policy,
@@ -20,9 +21,9 @@ from services.totp.domain import (
     match_step,
     new_secret,
     otpauth_url,
-    qr_svg,
     readable,
 )
+from services.totp.domain.qr import LEVEL, MARGIN, MASK, qr_svg
 from shared.code_form import SEPARATORS
 
 # RFC 6238 Appendix B. Its text gives the seeds per hash: erratum 2866.
@@ -207,6 +208,25 @@ def test_a_qr_code_has_its_finders_and_its_margin() -> None:
         ring = {(left + i, top) for i in range(7)} | {(left, top + i) for i in range(7)}
         assert ring <= dark
         assert (left + 1, top + 1) not in dark
+
+
+@pytest.mark.parametrize("length", [1, 17, 18, 106, 107, 134, 230, 231, 271, 272, 400])
+def test_a_qr_code_is_what_the_library_makes_of_the_text(length: int) -> None:
+    """At lengths that just fit, or just do not: one block or several, short length or long."""
+    text = ("otpauth://totp/é?secret=ABC" * 20)[:length]
+    code = qrcode.QRCode(error_correction=LEVEL, border=MARGIN, mask_pattern=MASK)
+    code.add_data(text.encode(), optimize=0)
+    code.make(fit=True)
+
+    rows = ["".join("1" if dark else "0" for dark in row) for row in code.get_matrix()]
+    runs = [
+        (run.start(), y, run.end() - run.start())
+        for y, row in enumerate(rows)
+        for run in re.finditer("1+", row)
+    ]
+    drawn = re.findall(r"M(\d+) (\d+)h(\d+)v1", qr_svg(text))
+
+    assert drawn == [tuple(map(str, run)) for run in runs]
 
 
 def test_the_bypass_code_is_off_when_empty() -> None:

@@ -6,7 +6,7 @@ import pyotp
 import pytest
 from sqlalchemy import select
 
-from services.totp.domain import Judgement, Policy, Verdict
+from services.totp.domain.codes import Judgement, Policy, Verdict
 from services.totp.flows import TotpFlows
 from services.totp.store import AuthenticatorStore
 from shared import context

@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator
 import pyotp
 import pytest
 
-from services.totp.domain import Policy, Verdict
+from services.totp.domain.codes import Policy, Verdict
 from services.totp.flows import Offer, TotpFlows
 from services.totp.store import PURPOSE, Authenticator, AuthenticatorStore
 from shared.cipher import Cipher

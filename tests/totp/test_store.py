@@ -5,7 +5,7 @@ import pytest
 import structlog
 from sqlalchemy import bindparam, select, update
 
-from services.totp.domain import Policy, Verdict
+from services.totp.domain.codes import Policy, Verdict
 from services.totp.flows import TotpFlows
 from services.totp.store import PURPOSE, AuthenticatorStore, authenticators, enrolments, metadata
 from shared.cipher import CannotOpen, Cipher, KeyRing

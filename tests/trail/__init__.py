@@ -7,14 +7,16 @@ from base64 import b64encode
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from kombu.exceptions import OperationalError
 
 from shared.auth import PrivateKey, PublicKey, PublicKeys
 from shared.bus import topology
 from shared.bus.wire import EventSigner, to_cloudevent
+from shared.cipher import KEY_BYTES, KeyRing
 from shared.database import Database
 from shared.event import Event
 
@@ -29,9 +31,16 @@ PUBLIC_KEYS_TEXT = json.dumps(
         }
     }
 )
+AUDIT_KEY_TEXT = json.dumps({"kid": "audit-1", "issuer": "audit", "key": b64encode(SEED).decode()})
+RING = KeyRing("audit-1", {"audit-1": b"r" * KEY_BYTES})
+RING_TEXT = json.dumps(
+    {"primary": "audit-1", "keys": {"audit-1": b64encode(b"r" * KEY_BYTES).decode()}}
+)
 PUBLIC_KEYS = PublicKeys({"demo-1": PublicKey("demo", KEY.key.public_key())})
+REPORT = "mfa.demo.reported"
 NOON = datetime(2026, 7, 1, 12, 0, 0, 250000, tzinfo=UTC)
-PATIENCE = 30.0  # seconds after which a condition that is awaited counts as never to come true
+NO_TIME = timedelta(0)
+PATIENCE = 120.0  # seconds after which a condition that is awaited counts as never to come true
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -80,6 +89,42 @@ async def eventually(condition: Callable[[], Awaitable[object]]) -> None:
         await asyncio.sleep(0.02)
 
 
+def declare(url: str, *notices: str) -> None:
+    """Make the exchange and queues; people are told of events of the types `notices`, or REPORT.
+
+    A broker that is busy with other tests may take longer than an operator would wait.
+    """
+    deadline = time.monotonic() + PATIENCE
+    while True:
+        try:
+            return topology.declare(url, notices or (REPORT,))
+        except OperationalError:
+            if time.monotonic() > deadline:
+                raise
+
+
+def undeclare(url: str, queue: str) -> None:
+    """Let one queue be as if it had never been made: after an update, or on a broker made anew."""
+    with topology.connection(url) as connection:
+        channel: Any = connection.channel()
+        if topology.speaks_amqp(url):
+            channel.queue_delete(queue=queue)
+            return
+        for binding in channel.get_table(topology.EVENTS):
+            if binding[2] == queue:
+                key = channel.keyprefix_queue % topology.EVENTS
+                channel.client.srem(key, channel.sep.join(binding))
+
+
+def waiting(url: str, queue: str) -> int:
+    """Return how many messages `queue` has, but for those that are handed out."""
+    with topology.connection(url) as connection:
+        channel: Any = connection.channel()
+        if not topology.speaks_amqp(url):
+            return int(channel.client.llen(queue))
+        return int(channel.queue_declare(queue, passive=True).message_count)
+
+
 @contextmanager
 def bound_queue(url: str, name: str) -> Iterator[Callable[[], list[Any]]]:
     """Bind a queue of one's own to all events; yields a function that takes what has come."""
@@ -101,13 +146,19 @@ def take(url: str, queue: str) -> list[Any]:
     return messages
 
 
-def put(url: str, body: bytes, content_type: str = "application/cloudevents+json") -> None:
-    """Send anything at all to the ledger's queue."""
+def put(
+    url: str,
+    body: bytes,
+    content_type: str = "application/cloudevents+json",
+    queue: str = topology.STORE,
+) -> None:
+    """Send anything at all to a queue; the ledger's if none is named."""
     with topology.connection(url) as connection:
         connection.Producer().publish(
             body,
             exchange="",
-            routing_key=topology.STORE,
+            routing_key=queue,
+            headers={"task": topology.TASK, "id": "put", "lang": "py"},
             content_type=content_type,
             content_encoding="utf-8",
         )

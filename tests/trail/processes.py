@@ -8,6 +8,7 @@ import sys
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 from kombu import Queue
 
@@ -67,8 +68,8 @@ def clumsy() -> int:
     """Be a worker of the ledger that fails on the second event, and loses the third one's text."""
     verify = EventVerifier.verify
 
-    def failing(self: EventVerifier, body: bytes) -> Received:
-        event = verify(self, body)
+    def failing(self: EventVerifier, message: bytes | Mapping[str, Any]) -> Received:
+        event = verify(self, message)
         if event.number == 2:
             raise RuntimeError("this code is wrong")
         if event.number == 3:
@@ -128,11 +129,14 @@ def settings(environment: Mapping[str, str]) -> dict[str, str]:
         **os.environ,
         "EVENT_KEYS": trail.PUBLIC_KEYS_TEXT,
         "CALLER_KEYS": trail.PUBLIC_KEYS_TEXT,
+        "AUDIT_SEALING_KEYS": trail.RING_TEXT,
+        "AUDIT_EVENT_KEY": trail.AUDIT_KEY_TEXT,
+        "AUDIT_CHECKPOINT_KEY": trail.AUDIT_KEY_TEXT,
         **environment,
     }
 
 
-def terminate(process: subprocess.Popen[bytes], within: float = 10.0) -> int:
+def terminate(process: subprocess.Popen[bytes], within: float = 60.0) -> int:
     """Send SIGTERM and return the exit code."""
     process.send_signal(signal.SIGTERM)
     return process.wait(within)

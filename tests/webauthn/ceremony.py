@@ -32,27 +32,35 @@ def registered(
 
 KEY = Credential(b"i" * 32, "ES256", new_key("ES256"), "example.com", HANDLE)
 
+REGISTERED = assertion.Credential(
+    id="a1",
+    user_id="ada",
+    handle=HANDLE,
+    public_key=cbor.encode(KEY.public()),
+    sign_count=0,
+    aaguid="00000000-0000-0000-0000-000000000000",
+    serves_alone=True,
+    backup_eligible=False,
+    backed_up=False,
+    is_attested=False,
+)
+"""`KEY` as it is registered."""
+
 
 def asserted(
-    lies: Lies = HONEST, rules: Rules = RULES, credential: Json | None = None
+    lies: Lies = HONEST,
+    rules: Rules = RULES,
+    credential: Json | None = None,
+    asked: str | None = None,
 ) -> Assertion | Reason:
-    """Return what becomes of a login with `KEY`, or with the answer `credential`."""
-    challenge = Challenge(CHALLENGE, Use.LOGIN, None, True)
+    """Return what becomes of a login with `KEY`, or with the answer `credential`.
+
+    `asked` is whom the question was for, if that was known.
+    """
+    challenge = Challenge(CHALLENGE, Use.LOGIN, asked, True)
     device = Device(credentials={KEY.id: KEY})
     options = request_options(CHALLENGE, Use.LOGIN, [], rules)
     response = Response.read(device.get(options, lies) if credential is None else credential)
     if isinstance(response, Reason):
         return response
-    kept = assertion.Credential(
-        id="a1",
-        user_id="ada",
-        handle=HANDLE,
-        public_key=cbor.encode(KEY.public()),
-        sign_count=0,
-        aaguid="00000000-0000-0000-0000-000000000000",
-        user_verified=True,
-        backup_eligible=False,
-        backed_up=False,
-        is_attested=False,
-    )
-    return assertion.judge(response, challenge, kept, None, rules)
+    return assertion.judge(response, challenge, REGISTERED, None, rules)

@@ -11,8 +11,13 @@ from fido2.utils import websafe_encode
 from fido2.webauthn import CredentialCreationOptions, CredentialRequestOptions
 from hypothesis import strategies as st
 from pydantic import JsonValue
+from sqlalchemy import bindparam, update
 
 from services.webauthn.api import router
+from services.webauthn.domain.policy import RelyingParty
+from services.webauthn.flows import WebAuthnFlows
+from services.webauthn.store import credentials as registered
+from shared.database import Database, Statement, step
 from shared.errors import Conflict, NotFound
 from shared.factor import FactorClient, Purpose, Verification
 from tests import hostile
@@ -21,7 +26,7 @@ from tests.hostile import BEGUN, IDS, break_nothing, endless, json_values, near_
 from tests.signers import Signer
 from tests.strangers import Tokens, refuses_others, refuses_strangers
 from tests.webauthn.authenticator import HONEST, Device, Lies
-from tests.webauthn.conftest import counted, spent_since
+from tests.webauthn.conftest import RP, Making, counted, enrol, spent_since
 
 ROUTES = [route for route in router.routes if isinstance(route, APIRoute)]
 CALLS = [
@@ -30,6 +35,9 @@ CALLS = [
     for method in sorted(route.methods or ())
 ]
 NOW = int(START.timestamp())
+FORGET_RP_ID = Statement(
+    update(registered).where(registered.c.id == bindparam("id")).values(rp_id=None)
+)
 ON_ONE_DATABASE = pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
 
 
@@ -135,6 +143,7 @@ async def test_the_whole_life_of_an_authenticator(client: FactorClient, clock: H
         "backed_up": True,
         "transports": ["internal"],
         "user_verified": True,
+        "serves_alone": True,
         "attested": False,
         "rp_id": "example.com",
         "user_handle": websafe_encode(credential_id.user_handle),
@@ -143,10 +152,10 @@ async def test_the_whole_life_of_an_authenticator(client: FactorClient, clock: H
     assert renamed.name == "My phone"
     assert (second.accepted, second.user_id, second.authenticator_id) == (True, "ada", "e1")
     assert second.amr == ["pop", "swk", "user", "mfa"]
-    assert second.facts == {"user_verified": True, "passwordless": False, "clone_suspected": False}
+    assert second.facts == {"user_verified": True}
     assert second.changed == {}
     assert (login.accepted, login.user_id, login.authenticator_id) == (True, "ada", "e1")
-    assert login.facts["passwordless"] is True
+    assert login.facts == {"user_verified": True}
     assert used.authenticators[0].last_used_at == clock().timestamp()
     assert not unknown.accepted
     assert unknown.facts == {
@@ -159,6 +168,22 @@ async def test_the_whole_life_of_an_authenticator(client: FactorClient, clock: H
     }
     assert gone == empty
     assert gone.revision != listed.revision
+
+
+async def test_a_key_tells_whom_it_was_made_for(
+    client: FactorClient, flows: WebAuthnFlows, under: Making, app: FastAPI, db: Database
+) -> None:
+    """Also when the RP ID has changed since; where it was not kept, it is taken for ours."""
+    await enrol(flows, Device())
+    await enrol(under(RelyingParty("example.org", "Example", RP.origins)), Device(), "a2")
+    app.state.flows = under(RelyingParty("example.net", "Example", RP.origins))
+
+    told = await client.authenticators("ada")
+    await db.apply(step(FORGET_RP_ID, id="a1"))
+    then = await client.authenticators("ada")
+
+    assert [key.facts["rp_id"] for key in told.authenticators] == ["example.com", "example.org"]
+    assert [key.facts["rp_id"] for key in then.authenticators] == ["example.net", "example.org"]
 
 
 async def asserted(
@@ -181,14 +206,14 @@ async def asserted(
 
 @pytest.mark.parametrize("purpose", list(Purpose))
 async def test_no_refusal_says_why(client: FactorClient, purpose: Purpose) -> None:
-    """D6: a caller cannot tell one wrong proof from another."""
+    """D6, W7.2-22: nor of a copy: that is told by the event, which no lost answer takes along."""
     device = Device(counts=True)
     await enrolled(client, device)
     assert (await asserted(client, device, purpose)).accepted
     lies = (
         Lies(origin="https://evil.example"),
         Lies(signs=b""),
-        Lies(counter=0, signs=b""),
+        Lies(counter=0),
         Lies(raw_id="!"),
         Lies(user_handle=bytes(64)),
         Lies(challenge=""),
@@ -197,21 +222,6 @@ async def test_no_refusal_says_why(client: FactorClient, purpose: Purpose) -> No
     answers = {(await asserted(client, device, purpose, lie)).model_dump_json() for lie in lies}
 
     assert answers == {Verification(accepted=False).model_dump_json()}
-
-
-@pytest.mark.parametrize("purpose", list(Purpose))
-async def test_of_a_key_that_may_be_copied_its_owner_can_be_told(
-    client: FactorClient, purpose: Purpose
-) -> None:
-    """W7.2-22: so much is said of a refusal, to a caller who has the person told."""
-    device = Device(counts=True)
-    await enrolled(client, device)
-    assert (await asserted(client, device, purpose)).accepted
-
-    copied = await asserted(client, device, purpose, Lies(counter=0))
-
-    suspect: dict[str, JsonValue] = {"user_id": "ada", "authenticator_id": "a1"}
-    assert copied == Verification(accepted=False, facts={"suspected_clone": suspect})
 
 
 async def test_what_has_changed_is_told(client: FactorClient) -> None:
@@ -387,6 +397,7 @@ NEAR = near_misses(
 )
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("route", ROUTES, ids=lambda route: route.name)
 async def test_no_request_breaks_a_route(raw: httpx.AsyncClient, route: APIRoute) -> None:
     """D7: whatever the path and the body hold, the answer is never a server error."""

@@ -439,7 +439,7 @@ async def test_a_counter_that_stays_at_zero_is_none(flows: WebAuthnFlows, db: Da
 
 
 async def test_a_regression_can_be_flagged_alone(under: Making, db: Database) -> None:
-    """W7.2-22: as configured, it is accepted; the trail and the caller are told."""
+    """W7.2-22: as configured, it is accepted, and the trail tells."""
     flows = under(refuse_counter_regression=False)
     device = await ready(flows, Device(counts=True))
     await prove(flows, device, Lies(counter=9))
@@ -471,10 +471,20 @@ async def test_what_has_changed_is_stored(flows: WebAuthnFlows, clock: Hands) ->
     assert (after.backed_up, after.last_used_at) == (True, clock())
 
 
-async def test_a_second_factor_does_not_serve_alone(flows: WebAuthnFlows) -> None:
-    """W7.2-24: what was registered without user verification never does, verified by now or not."""
-    device = Device(verifies=False)
-    assert await enrol(flows, device) is not None
+@pytest.mark.parametrize("verifies", [False, True])
+@pytest.mark.parametrize("says", [True, None])
+async def test_a_second_factor_does_not_serve_alone(
+    flows: WebAuthnFlows, verifies: bool, says: bool | None
+) -> None:
+    """W7.2-24: what no passkey was asked for never does, whatever its browser said of it.
+
+    It is no matter whether its user was verified then, or is now.
+    """
+    device = Device(verifies=verifies)
+    told = {} if says is None else {"credProps": {"rk": says}}
+    made = await enrol(flows, device, lies=Lies(extensions=told))
+    assert made is not None
+    assert (made.discoverable, made.user_verified) == (says, verifies)
     device.verifies = True
 
     assert await asserted(flows, device, Use.AUTHENTICATE) is None

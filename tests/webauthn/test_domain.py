@@ -8,14 +8,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from services.webauthn.domain import naming
-from services.webauthn.domain.assertion import has_regressed
+from services.webauthn.domain.assertion import Assertion, has_regressed
 from services.webauthn.domain.encoding import decode, encode
 from services.webauthn.domain.origins import is_domain, is_exact, origin_of
 from services.webauthn.domain.policy import Rules
-from services.webauthn.domain.refusal import Refused
+from services.webauthn.domain.refusal import Reason, Refused
 from services.webauthn.domain.registration import Enrolment, Registration, creation_options, judge
 from tests.hands import START
 from tests.webauthn.authenticator import AT, BE, ED, ORIGIN, UP, UV, Device, Lies
+from tests.webauthn.ceremony import asserted
 from tests.webauthn.conftest import RP, RULES
 
 
@@ -182,6 +183,12 @@ def test_whatever_fido2s_own_server_refuses_is_refused(lies: Lies, passwordless:
     if isinstance(ours, Registration):
         assert theirs is not None
         assert websafe_decode(answer["rawId"]) == ours.credential_id
+
+
+def test_a_question_for_somebody_is_none_for_anybody() -> None:
+    """W7.2-11: a login answers what was asked of nobody in particular, whatever was kept."""
+    assert isinstance(asserted(), Assertion)
+    assert asserted(asked="ada") is Reason.NO_CHALLENGE
 
 
 def test_rules_show_nothing_of_their_tables() -> None:

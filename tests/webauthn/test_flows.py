@@ -16,7 +16,7 @@ from shared import context
 from shared.database import Database
 from shared.errors import Conflict, Malformed, NotFound
 from tests.hands import Hands
-from tests.webauthn.authenticator import BE, Device, Lies
+from tests.webauthn.authenticator import BE, HONEST, Device, Lies
 from tests.webauthn.conftest import (
     EVENTS,
     RP,
@@ -110,16 +110,31 @@ async def test_names_are_cleaned(flows: WebAuthnFlows, wished: str, name: str) -
 
 async def test_a_key_without_a_name_gets_one(flows: WebAuthnFlows) -> None:
     names = []
-    for n, (device, alone) in enumerate(
-        [(Device(), False), (Device(), False), (Device(), True), (Device(synced=True), False)]
+    untold = Lies(extensions={})
+    for n, (device, alone, lies) in enumerate(
+        [
+            (Device(), False, HONEST),
+            (Device(), False, untold),
+            (Device(), True, HONEST),
+            (Device(synced=True), False, HONEST),
+            (Device(), True, untold),
+            (Device(), False, Lies(extensions={"credProps": {"rk": True}})),
+        ]
     ):
-        wished = (None, "", " \u200d ", "\u202e")[n]
-        made = await enrol(flows, device, f"a{n}", passwordless=alone, name=wished)
+        wished = (None, "", " \u200d ", "\u202e", None, None)[n]
+        made = await enrol(flows, device, f"a{n}", lies=lies, passwordless=alone, name=wished)
         assert made is not None
         names.append(made.name)
     other = await enrol(flows, Device(), "b1", "eve", name=None)
 
-    assert names == ["Security key", "Security key 2", "Passkey", "Passkey 2"]
+    assert names == [
+        "Security key",
+        "Security key 2",
+        "Passkey",
+        "Passkey 2",
+        "Passkey 3",
+        "Passkey 4",
+    ]
     assert other is not None
     assert other.name == "Security key"
 

@@ -13,17 +13,19 @@ from fido2.utils import websafe_encode
 from hypothesis import HealthCheck, given
 from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
+from sqlalchemy import select
 
 from services.webauthn.domain.policy import RelyingParty, Use, Verification
 from services.webauthn.flows import WebAuthnFlows
-from services.webauthn.store import Place
-from shared.database import Database
+from services.webauthn.store import Place, credentials
+from shared.database import Database, Statement
 from shared.errors import NotFound
 from tests.hands import Hands
 from tests.webauthn.authenticator import AT, BE, BS, ED, ORIGIN, UP, UV, Device, Lies, cose
-from tests.webauthn.conftest import Making, enrol, last_reason, prove, recorded
+from tests.webauthn.conftest import RP, Making, enrol, last_reason, prove, recorded
 
 PLACE = Place("a1", "ada", "s1")
+RECORD = Statement(select(credentials))
 NESTED = b"\x81" * 5000  # CBOR lists within each other
 FRAMED = RelyingParty(
     id="example.com",
@@ -403,8 +405,8 @@ async def test_a_credential_is_registered_once(
     assert [kept.id for kept in await flows.authenticators("ada")] == ["a1"]
 
 
-async def test_what_the_standard_names_is_kept(flows: WebAuthnFlows) -> None:
-    """W7.1-27: the record; W7.1-28 beside it: credProps is told, and nothing rests on it."""
+async def test_what_the_standard_names_is_kept(flows: WebAuthnFlows, db: Database) -> None:
+    """W7.1-27: the record; W7.1-28 beside it: credProps is told, and lets nobody in."""
     device = Device(aaguid=bytes(range(16)), synced=True)
     made = await enrol(
         flows, device, lies=Lies(transports=["hybrid", "internal", "hybrid", "new-one"], counter=7)
@@ -416,9 +418,26 @@ async def test_what_the_standard_names_is_kept(flows: WebAuthnFlows) -> None:
     assert made.transports == ("hybrid", "internal", "new-one")
     assert made.discoverable is False
     assert (made.user_verified, made.backup_eligible, made.backed_up) == (True, True, True)
+    assert made.serves_alone is False
     assert await flows.authenticators("ada") == [made]
+    (row,) = await db.all(RECORD)
+    (own,) = device.credentials.values()
+    assert cbor.decode(row.public_key) == own.public()
+    assert (row.sign_count, row.rp_id, row.attestation) == (7, "example.com", "none")
 
 
+async def test_a_credential_stays_of_whom_it_was_made_for(under: Making, db: Database) -> None:
+    """W7.1-27: when the RP ID is changed, for browsers to be told what is still theirs."""
+    moved = under(RelyingParty(id="example.org", name="Example", origins=RP.origins))
+    await enrol(under(), Device())
+    await enrol(moved, Device(), "a2")
+
+    kept = [each.rp_id for each in await moved.authenticators("ada")]
+
+    assert kept == ["example.com", "example.org"]
+
+
+@pytest.mark.parametrize("passwordless", [True, False])
 @pytest.mark.parametrize(
     ("extensions", "discoverable"),
     [
@@ -434,13 +453,18 @@ async def test_what_the_standard_names_is_kept(flows: WebAuthnFlows) -> None:
     ],
 )
 async def test_extensions_are_hints(
-    flows: WebAuthnFlows, extensions: Any, discoverable: bool | None
+    flows: WebAuthnFlows, extensions: Any, discoverable: bool | None, passwordless: bool
 ) -> None:
-    """W7.1-28: what was not asked for is tolerated; what is odd is as if it were not there."""
-    made = await enrol(flows, Device(), lies=Lies(extensions=extensions))
+    """W7.1-28: what was not asked for is tolerated; what is odd is as if it were not there.
+
+    Whether it serves alone follows from what was asked for, and not from what is said here.
+    """
+    lies = Lies(extensions=extensions)
+    made = await enrol(flows, Device(), lies=lies, passwordless=passwordless)
 
     assert made is not None
     assert made.discoverable is discoverable
+    assert made.serves_alone is passwordless
 
 
 async def test_policy_names_makes(under: Making, db: Database) -> None:

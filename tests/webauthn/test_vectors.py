@@ -101,7 +101,7 @@ def test_each_vector_registers_and_authenticates(name: str) -> None:
         public_key=made.public_key,
         sign_count=made.sign_count,
         aaguid=made.aaguid,
-        user_verified=made.user_verified,
+        serves_alone=made.serves_alone,
         backup_eligible=made.backup_eligible,
         backed_up=made.backed_up,
         is_attested=made.is_attested,

@@ -146,8 +146,8 @@ class Keeper:
     async def remove(self, user_id: str, id: str) -> bool:
         """Remove a key, and what was begun under its id."""
         where, given = "WHERE id = ? AND user_id = ?", (id, user_id)
-        self.db.execute(f"DELETE FROM begun {where}", given)  # noqa: S608 - nothing given is in it
-        return bool(self.db.execute(f"DELETE FROM keys {where}", given).rowcount)  # noqa: S608
+        self.db.execute(f"DELETE FROM begun {where}", given)
+        return bool(self.db.execute(f"DELETE FROM keys {where}", given).rowcount)
 
     async def forget(self, user_id: str) -> None:
         """Remove everything of a person."""
