@@ -10,7 +10,7 @@ import pytest_asyncio
 from tests.journeys.client import Answer, Client
 from tests.journeys.person import TOTP, Person, enrolled
 from tests.journeys.suite import InProcess, Running, in_process
-from tests.suite.processes import processes
+from tests.suite.processes import processes, suspend_at_rest
 from tests.suites import RunningSuite, running_suite, until
 
 BROWSERS = "account/trusted-browsers"
@@ -183,7 +183,7 @@ async def _rob(running: RunningSuite) -> str:
     thief.client.http.cookies.set(COOKIE, str(copy))
     running_now = processes(running)
     worker = next(p for name, p in running_now.items() if name.startswith("worker session"))
-    worker.suspend()
+    suspend_at_rest(running, worker)
     running_now["broker"].kill()
     assert (await thief.log_in()).pending == ["mfa_authenticate"]
     assert (await ada.log_in()).pending == ["mfa_authenticate"]
