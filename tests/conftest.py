@@ -1,7 +1,7 @@
 """Databases and brokers for every test: fresh, isolated, gone afterwards."""
 
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from datetime import timedelta
 from pathlib import Path
 
@@ -14,6 +14,7 @@ from shared.bus import topology
 from shared.http import connect
 from tests import servers
 from tests.contract.plugin import Plugin
+from tests.ports import free_port
 from tests.trail import PATIENCE
 from tests.trail.plugin import Plugin as TrailPlugin
 from tests.trail.valkey import Valkey
@@ -88,6 +89,18 @@ def postgresql_database() -> Iterator[str]:
 def postgresql_url(postgresql_database: str) -> str:
     """An empty schema in PostgreSQL."""
     return servers.postgresql_schema(postgresql_database)
+
+
+@pytest.fixture
+def unused_tcp_port() -> int:
+    """A port where nobody listens; pytest-asyncio would return one that any client may get."""
+    return free_port()
+
+
+@pytest.fixture
+def unused_tcp_port_factory() -> Callable[[], int]:
+    """As many of them as are wanted."""
+    return free_port
 
 
 @pytest.fixture

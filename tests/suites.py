@@ -2,7 +2,6 @@
 
 import os
 import signal
-import socket
 import subprocess
 import sys
 import threading
@@ -11,7 +10,6 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from email.message import EmailMessage
-from itertools import count
 from pathlib import Path
 from typing import IO, TypeVar
 
@@ -20,6 +18,7 @@ import httpx
 from services.cli.environment import SETTINGS
 from services.session.gateway.postbox import Inbox
 from tests.hashing import QUICK
+from tests.ports import free_port
 
 T = TypeVar("T")
 
@@ -28,9 +27,6 @@ DEVELOPMENT = ROOT / "deploy" / "development.env"
 
 PATIENCE = 240.0  # seconds for a suite to be up or down on the busiest machine
 POLL = 0.02  # seconds
-
-# Below what the system hands out by itself; each process that runs tests begins elsewhere.
-FIRST_PORT, PORTS = 16000, 15000
 
 
 class Output:
@@ -211,7 +207,7 @@ def start_suite(
 def free_ports() -> dict[str, str]:
     """Return a free port for every setting that names one."""
     names = [setting.name for setting in SETTINGS if setting.name.endswith("PORT")]
-    return {name: str(_free_port()) for name in names if name != "BROKER_PORT"}
+    return {name: str(free_port()) for name in names if name != "BROKER_PORT"}
 
 
 def until(found: Callable[[], T], what: str, seconds: float = PATIENCE) -> T:
@@ -229,16 +225,3 @@ def is_up(url: str) -> bool:
         return httpx.get(f"{url}/readyz", timeout=2).is_success
     except httpx.TransportError:
         return False
-
-
-_ports = count(os.getpid() * 100)
-
-
-def _free_port() -> int:
-    while True:
-        port = FIRST_PORT + next(_ports) % PORTS
-        try:
-            socket.create_server(("127.0.0.1", port)).close()
-        except OSError:
-            continue
-        return port

