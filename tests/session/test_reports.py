@@ -4,6 +4,7 @@ import asyncio
 import json
 import os
 import signal
+import subprocess
 from base64 import b64encode
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
 from dataclasses import dataclass, replace
@@ -413,11 +414,16 @@ async def test_one_worker_takes_for_the_ledger_and_for_the_mail(post: Post, tmp_
     assert len(await post.owed()) == 2
 
 
+def stand_still(worker: subprocess.Popen[bytes]) -> None:
+    """Suspend a worker wherever it is, and return once it does nothing more."""
+    worker.send_signal(signal.SIGSTOP)
+    os.waitpid(worker.pid, os.WUNTRACED)
+
+
 @pytest.mark.long
 async def test_a_killed_worker_leaves_its_reports_to_the_next(post: Post) -> None:
     """D5: killed with -9 in the middle, twice over; nothing is lost, and nothing told twice."""
-    total = 400
-    post.send(range(1, total + 1))
+    total = 0
 
     async def taken() -> int:
         return int((await post.db.all(TAKEN))[0]["count"])
@@ -427,13 +433,24 @@ async def test_a_killed_worker_leaves_its_reports_to_the_next(post: Post) -> Non
         return await asyncio.to_thread(post.waiting) > 0
 
     for kill in range(2):
-        with processes.running("session", **post.environment):
+        with processes.running("session", **post.environment) as worker:
 
-            async def under_way(kill: int = kill) -> bool:
-                return await taken() > kill * total / 5
+            async def stands_in_the_middle(
+                worker: subprocess.Popen[bytes] = worker, kill: int = kill
+            ) -> bool:
+                nonlocal total
+                stand_still(worker)
+                count = await taken()
+                if kill * 80 < count < total:
+                    return True
+                if count == total:  # it was quicker than we have looked
+                    post.send(range(total + 1, total + 401))
+                    total += 400
+                worker.send_signal(signal.SIGCONT)
+                return False
 
-            await eventually(under_way)
-        assert 0 < await taken() < total  # or it was not in the middle
+            await eventually(stands_in_the_middle)
+        assert 0 < await taken() < total
         await eventually(some_wait)
     with processes.running("session", **post.environment):
         await eventually(post.has(total))
