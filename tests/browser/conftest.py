@@ -9,12 +9,11 @@ from playwright.async_api import Browser, Page
 from tests.browser.chromium import PageClient, chromium, serve_examples, watched
 from tests.contract.plugin import Plugin
 from tests.journeys.person import Person
-from tests.journeys.suite import Running
+from tests.journeys.suite import PERIOD, SHORT_CODES, Running
 from tests.suites import Output, RunningSuite, running_suite
 
-PERIOD = 5  # seconds that a time-based code is shown
 ENV = {
-    "MFA_TOTP_PERIOD": str(PERIOD),
+    **SHORT_CODES,
     # All of them come from one address, and log in more often than one is meant to.
     "ACCOUNT_RATE_LIMITS": '{"login": "300/m/ip", "signup": "300/m/ip"}',
     "MFA_RATE_LIMITS": '{"webauthn_login": "300/m/ip"}',

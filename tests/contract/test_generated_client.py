@@ -14,14 +14,13 @@ import pytest
 import pytest_asyncio
 
 from services.session.api.specification import JSON_PATH
-from tests.journeys.suite import InProcess, Running, in_process
+from tests.journeys.suite import PERIOD, SHORT_CODES, InProcess, Running, in_process
 from tests.suites import running_suite
 
 NAME = "generated_client"
 EMAIL, PASSWORD = "ada@example.org", "correct horse battery staple"
 
-PERIOD = 5  # seconds: the shortest that may be set, so that nobody waits long for the next code
-ENV = {"HEADLESS_SERVE_SPECIFICATION": "true", "MFA_TOTP_PERIOD": str(PERIOD)}
+ENV = {"HEADLESS_SERVE_SPECIFICATION": "true", **SHORT_CODES}
 pytestmark = pytest.mark.timeout(300)  # seconds: there are processes to start beside all else
 
 Json = dict[str, Any]
@@ -39,10 +38,8 @@ async def suite(
     starting = running_suite(tmp_path / "var", split=True, env=ENV)
     processes = await asyncio.to_thread(starting.__enter__)
     try:
-        reached = Running(base_url=processes.base_url, period=PERIOD)
-        yield reached
-        for client in reached.clients:
-            await client.close()
+        async with Running(base_url=processes.base_url, period=PERIOD) as reached:
+            yield reached
     finally:
         await asyncio.to_thread(starting.__exit__, None, None, None)
 

@@ -11,12 +11,11 @@ import pytest_asyncio
 from tests.journeys.client import Client
 from tests.journeys.keys import KEYS, LIST, SIGNUP, KeyHolder
 from tests.journeys.person import CODES, TOTP
-from tests.journeys.suite import InProcess, Running, in_process
+from tests.journeys.suite import PERIOD, SHORT_CODES, InProcess, Running, in_process
 from tests.suite.processes import processes, successor
 from tests.suites import RunningSuite, is_up, running_suite, until
 from tests.webauthn.authenticator import Device
 
-PERIOD = 5  # seconds
 AUTHENTICATE = "auth/webauthn/authenticate"
 WITH_KEYS: dict[str, Any] = {
     "mfa_supported_types": ("recovery_codes", "totp", "webauthn"),
@@ -155,54 +154,52 @@ async def test_sign_up_by_passkey_is_a_choice_of_its_own(tmp_path: Path, kind: s
 @pytest.mark.long
 def test_while_webauthn_is_stopped_totp_is_enough(tmp_path: Path) -> None:
     """O4: its options and answers are 503, nobody is let past, and all others log in."""
-    env = {"MFA_TOTP_PERIOD": str(PERIOD), "MFA_TRUST_ENABLED": "false"}
+    env = {**SHORT_CODES, "MFA_TRUST_ENABLED": "false"}
     with running_suite(tmp_path / "var", split=True, env=env) as running:
         asyncio.run(_do_without_webauthn(running))
 
 
 async def _do_without_webauthn(running: RunningSuite) -> None:
-    suite = Running(base_url=running.base_url, period=PERIOD)
-    ada = KeyHolder(suite=suite, client=suite.client("app"))
-    await ada.sign_up()
-    await ada.reauthenticate()
-    await ada.turn_on_totp()
-    key = (await ada.add_key("Mine")).body["data"]
-    shown = await ada.client.get(KEYS)
-    there = KeyHolder(
-        suite=suite,
-        client=suite.client("browser"),
-        email=ada.email,
-        secret=ada.secret,
-        device=ada.device,
-    )
-    await there.client.get("config")
-    assert (await there.log_in()).pending == ["mfa_authenticate"]
-    asked = (await there.client.get(AUTHENTICATE)).body["data"]["request_options"]
-    webauthn = processes(running)["serve webauthn"]
-    webauthn.suspend()
-    try:
-        for method, path, body in (
-            ("GET", KEYS, None),
-            ("POST", KEYS, {"credential": ada.make(shown)}),
-            ("PUT", KEYS, {"id": key["id"], "name": "New"}),
-        ):
-            away = await ada.client.call(method, path, body)
-            assert (away.status, "retry-after" in away.headers) == (503, True)
-        assert (await there.client.get(AUTHENTICATE)).status == 503
-        answered = {"credential": ada.device.get(asked)}
-        assert (await there.client.post(AUTHENTICATE, answered)).status == 503
-        assert (await there.client.get("auth/session")).pending == ["mfa_authenticate"]
-        assert (await suite.client("app").get("auth/webauthn/login")).status == 503
-        assert (await there.give_second_factor(trusts=False)).status == 200
-        assert await there.keys() == await ada.keys()
-    finally:
-        webauthn.resume()
-    await ada.reauthenticate()
-    assert (await ada.add_key("Another")).status == 200
-    assert (await ada.client.delete(TOTP)).status == 200
-    await _outlive_a_killed_webauthn(running, there)
-    for client in suite.clients:
-        await client.close()
+    async with Running(base_url=running.base_url, period=PERIOD) as suite:
+        ada = KeyHolder(suite=suite, client=suite.client("app"))
+        await ada.sign_up()
+        await ada.reauthenticate()
+        await ada.turn_on_totp()
+        key = (await ada.add_key("Mine")).body["data"]
+        shown = await ada.client.get(KEYS)
+        there = KeyHolder(
+            suite=suite,
+            client=suite.client("browser"),
+            email=ada.email,
+            secret=ada.secret,
+            device=ada.device,
+        )
+        await there.client.get("config")
+        assert (await there.log_in()).pending == ["mfa_authenticate"]
+        asked = (await there.client.get(AUTHENTICATE)).body["data"]["request_options"]
+        webauthn = processes(running)["serve webauthn"]
+        webauthn.suspend()
+        try:
+            for method, path, body in (
+                ("GET", KEYS, None),
+                ("POST", KEYS, {"credential": ada.make(shown)}),
+                ("PUT", KEYS, {"id": key["id"], "name": "New"}),
+            ):
+                away = await ada.client.call(method, path, body)
+                assert (away.status, "retry-after" in away.headers) == (503, True)
+            assert (await there.client.get(AUTHENTICATE)).status == 503
+            answered = {"credential": ada.device.get(asked)}
+            assert (await there.client.post(AUTHENTICATE, answered)).status == 503
+            assert (await there.client.get("auth/session")).pending == ["mfa_authenticate"]
+            assert (await suite.client("app").get("auth/webauthn/login")).status == 503
+            assert (await there.give_second_factor(trusts=False)).status == 200
+            assert await there.keys() == await ada.keys()
+        finally:
+            webauthn.resume()
+        await ada.reauthenticate()
+        assert (await ada.add_key("Another")).status == 200
+        assert (await ada.client.delete(TOTP)).status == 200
+        await _outlive_a_killed_webauthn(running, there)
 
 
 async def _outlive_a_killed_webauthn(running: RunningSuite, owing: KeyHolder) -> None:

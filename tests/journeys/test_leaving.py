@@ -11,10 +11,8 @@ import pytest
 
 from tests.journeys.client import Client
 from tests.journeys.person import Person, enrolled
-from tests.journeys.suite import InProcess, Running
+from tests.journeys.suite import PERIOD, SHORT_CODES, InProcess, Running
 from tests.suites import RunningSuite, running_suite, until
-
-PERIOD = 5  # seconds
 
 
 async def test_who_has_just_proved_themselves_deletes_their_account(
@@ -53,7 +51,7 @@ async def test_others_are_asked_to_prove_themselves_first(suite: InProcess, clie
 
 @pytest.mark.long
 def test_the_whole_suite_forgets_who_leaves(tmp_path: Path) -> None:
-    with running_suite(tmp_path / "var", env={"MFA_TOTP_PERIOD": str(PERIOD)}) as running:
+    with running_suite(tmp_path / "var", env=SHORT_CODES) as running:
         person, user_id = asyncio.run(_join_and_leave(running.base_url))
 
         until(lambda: "mfa.session.user_erased" in _types(running, user_id), "the last event")
@@ -70,12 +68,11 @@ def test_the_whole_suite_forgets_who_leaves(tmp_path: Path) -> None:
 
 
 async def _join_and_leave(base_url: str) -> tuple[Person, str]:
-    suite = Running(base_url=base_url, period=PERIOD)
-    person = await enrolled(suite, suite.client("app"))
-    session = await person.client.get("auth/session")
-    gone = await person.client.delete("account")
+    async with Running(base_url=base_url, period=PERIOD) as suite:
+        person = await enrolled(suite, suite.client("app"))
+        session = await person.client.get("auth/session")
+        gone = await person.client.delete("account")
     assert gone.meta["is_authenticated"] is False
-    await person.client.close()
     return person, session.body["data"]["user"]["id"]
 
 

@@ -9,11 +9,10 @@ import pytest
 
 from tests.journeys.client import Client
 from tests.journeys.person import CODES, TOTP, Person, enrolled
-from tests.journeys.suite import InProcess, Running, in_process
+from tests.journeys.suite import PERIOD, SHORT_CODES, InProcess, Running, in_process
 from tests.suite.processes import processes
 from tests.suites import RunningSuite, running_suite
 
-PERIOD = 5  # seconds
 WRONG = "00000000"
 
 
@@ -120,39 +119,37 @@ async def test_without_them_there_is_no_trace_of_codes(tmp_path: Path, kind: str
 @pytest.mark.parametrize("split", [True])
 def test_while_recovery_is_stopped_totp_is_enough(tmp_path: Path, split: bool) -> None:
     """O4: its codes are 503 and no guesses, and a factor is turned on without any."""
-    env = {"MFA_TOTP_PERIOD": str(PERIOD), "MFA_TRUST_ENABLED": "false"}
+    env = {**SHORT_CODES, "MFA_TRUST_ENABLED": "false"}
     with running_suite(tmp_path / "var", split=split, env=env) as running:
         asyncio.run(_do_without_recovery(running))
 
 
 async def _do_without_recovery(running: RunningSuite) -> None:
-    suite = Running(base_url=running.base_url, period=PERIOD)
-    ada = await enrolled(suite, suite.client("app"))
-    codes = await ada.codes()
-    there = await at(ada, suite.client("browser"))
-    bob = Person(suite=suite, client=suite.client("app"))
-    await bob.sign_up()
-    await bob.reauthenticate()
-    recovery = processes(running)["serve recovery"]
-    recovery.suspend()
-    try:
-        for code in (codes[0], *[WRONG] * 5):  # more than the limit, were they counted
-            away = await there.client.post("auth/2fa/authenticate", {"code": code})
-            assert (away.status, "retry-after" in away.headers) == (503, True)
-        assert (await ada.client.post(CODES)).status == 503
-        assert (await ada.client.get(CODES)).status == 503
-        assert (await there.give_second_factor(trusts=False)).status == 200
-        assert (await bob.turn_on_totp()).meta["recovery_codes_generated"] is False
-        await bob.log_out()
-        await bob.log_in()
-        assert (await bob.give_second_factor(trusts=False)).status == 200
-    finally:
-        recovery.resume()
-    # The first may have been judged by now, for nobody: what was asked had not been heard.
-    again = await at(ada, suite.client("app"))
-    assert (await again.give_code(codes[1])).status == 200
-    assert (await bob.client.get(CODES)).status == 404
-    await bob.reauthenticate()
-    assert len((await bob.client.post(CODES)).body["data"]["unused_codes"]) == 10
-    for client in suite.clients:
-        await client.close()
+    async with Running(base_url=running.base_url, period=PERIOD) as suite:
+        ada = await enrolled(suite, suite.client("app"))
+        codes = await ada.codes()
+        there = await at(ada, suite.client("browser"))
+        bob = Person(suite=suite, client=suite.client("app"))
+        await bob.sign_up()
+        await bob.reauthenticate()
+        recovery = processes(running)["serve recovery"]
+        recovery.suspend()
+        try:
+            for code in (codes[0], *[WRONG] * 5):  # more than the limit, were they counted
+                away = await there.client.post("auth/2fa/authenticate", {"code": code})
+                assert (away.status, "retry-after" in away.headers) == (503, True)
+            assert (await ada.client.post(CODES)).status == 503
+            assert (await ada.client.get(CODES)).status == 503
+            assert (await there.give_second_factor(trusts=False)).status == 200
+            assert (await bob.turn_on_totp()).meta["recovery_codes_generated"] is False
+            await bob.log_out()
+            await bob.log_in()
+            assert (await bob.give_second_factor(trusts=False)).status == 200
+        finally:
+            recovery.resume()
+        # The first may have been judged by now, for nobody: what was asked had not been heard.
+        again = await at(ada, suite.client("app"))
+        assert (await again.give_code(codes[1])).status == 200
+        assert (await bob.client.get(CODES)).status == 404
+        await bob.reauthenticate()
+        assert len((await bob.client.post(CODES)).body["data"]["unused_codes"]) == 10

@@ -9,13 +9,12 @@ import pytest_asyncio
 
 from tests.journeys.client import Answer, Client
 from tests.journeys.person import TOTP, Person, enrolled
-from tests.journeys.suite import InProcess, Running, in_process
+from tests.journeys.suite import PERIOD, SHORT_CODES, InProcess, Running, in_process
 from tests.suite.processes import processes, suspend_at_rest
 from tests.suites import RunningSuite, running_suite, until
 
 BROWSERS = "account/trusted-browsers"
 COOKIE = "mfa_trusted"
-PERIOD = 5  # seconds
 
 
 @pytest_asyncio.fixture
@@ -152,8 +151,7 @@ async def test_who_is_gone_is_trusted_nowhere(suite: InProcess) -> None:
 @pytest.mark.long
 def test_while_recovery_stands_still_nobody_is_let_past(tmp_path: Path) -> None:
     """O4, K5: a cookie counts as absent; to trust is refused, and not to goes on."""
-    env = {"MFA_TOTP_PERIOD": str(PERIOD)}
-    with running_suite(tmp_path / "var", split=True, env=env) as running:
+    with running_suite(tmp_path / "var", split=True, env=SHORT_CODES) as running:
         asyncio.run(_stand_still(running))
 
 
@@ -163,8 +161,7 @@ def test_of_a_theft_its_owner_is_told_though_broker_and_worker_die(
     tmp_path: Path, split: bool
 ) -> None:
     """K8, D5: both are killed with -9 around it; one mail is sent all the same."""
-    env = {"MFA_TOTP_PERIOD": str(PERIOD)}
-    with running_suite(tmp_path / "var", split=split, env=env) as running:
+    with running_suite(tmp_path / "var", split=split, env=SHORT_CODES) as running:
         email = asyncio.run(_rob(running))
 
         until(lambda: _warnings(running, email), "the mail")
@@ -173,24 +170,22 @@ def test_of_a_theft_its_owner_is_told_though_broker_and_worker_die(
 
 async def _rob(running: RunningSuite) -> str:
     """Have a copied cookie found out while nobody can tell; return whom it was copied from."""
-    suite = Running(base_url=running.base_url, period=PERIOD)
-    ada = await trusting(suite)
-    copy = ada.client.http.cookies.get(COOKIE)
-    for _ in range(2):
-        assert trusted(await ada.log_in())
-        await ada.log_out()
-    thief = await at(ada, suite.client("browser"))
-    thief.client.http.cookies.set(COOKIE, str(copy))
-    running_now = processes(running)
-    worker = next(p for name, p in running_now.items() if name.startswith("worker session"))
-    suspend_at_rest(running, worker)
-    running_now["broker"].kill()
-    assert (await thief.log_in()).pending == ["mfa_authenticate"]
-    assert (await ada.log_in()).pending == ["mfa_authenticate"]
-    worker.kill()
-    for client in suite.clients:
-        await client.close()
-    return ada.email
+    async with Running(base_url=running.base_url, period=PERIOD) as suite:
+        ada = await trusting(suite)
+        copy = ada.client.http.cookies.get(COOKIE)
+        for _ in range(2):
+            assert trusted(await ada.log_in())
+            await ada.log_out()
+        thief = await at(ada, suite.client("browser"))
+        thief.client.http.cookies.set(COOKIE, str(copy))
+        running_now = processes(running)
+        worker = next(p for name, p in running_now.items() if name.startswith("worker session"))
+        suspend_at_rest(running, worker)
+        running_now["broker"].kill()
+        assert (await thief.log_in()).pending == ["mfa_authenticate"]
+        assert (await ada.log_in()).pending == ["mfa_authenticate"]
+        worker.kill()
+        return ada.email
 
 
 def _warnings(running: RunningSuite, email: str) -> list[str]:
@@ -200,21 +195,19 @@ def _warnings(running: RunningSuite, email: str) -> list[str]:
 
 
 async def _stand_still(running: RunningSuite) -> None:
-    suite = Running(base_url=running.base_url, period=PERIOD)
-    ada = await trusting(suite)
-    there = await at(ada, suite.client("browser"))
-    recovery = processes(running)["serve recovery"]
-    recovery.suspend()
-    try:
-        assert (await ada.log_in()).pending == ["mfa_authenticate"]
-        assert (await there.log_in()).pending == ["mfa_authenticate"]
-        yes = await there.give_second_factor(trusts=True)
-        assert (yes.status, "retry-after" in yes.headers) == (503, True)
-        assert (await there.client.get("auth/session")).pending == ["mfa_trust"]
-        assert (await there.client.post("auth/2fa/trust", {"trust": False})).status == 200
-        assert (await there.client.get(BROWSERS)).status == 503
-    finally:
-        recovery.resume()
-    assert trusted(await ada.log_in())
-    for client in suite.clients:
-        await client.close()
+    async with Running(base_url=running.base_url, period=PERIOD) as suite:
+        ada = await trusting(suite)
+        there = await at(ada, suite.client("browser"))
+        recovery = processes(running)["serve recovery"]
+        recovery.suspend()
+        try:
+            assert (await ada.log_in()).pending == ["mfa_authenticate"]
+            assert (await there.log_in()).pending == ["mfa_authenticate"]
+            yes = await there.give_second_factor(trusts=True)
+            assert (yes.status, "retry-after" in yes.headers) == (503, True)
+            assert (await there.client.get("auth/session")).pending == ["mfa_trust"]
+            assert (await there.client.post("auth/2fa/trust", {"trust": False})).status == 200
+            assert (await there.client.get(BROWSERS)).status == 503
+        finally:
+            recovery.resume()
+        assert trusted(await ada.log_in())

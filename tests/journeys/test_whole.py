@@ -11,13 +11,13 @@ from services.suite import SERVICES
 from tests import servers
 from tests.journeys.client import Client
 from tests.journeys.person import Person
-from tests.journeys.suite import InProcess, Running
+from tests.journeys.suite import PERIOD, SHORT_CODES, InProcess, Running
 from tests.journeys.walk import walk
+from tests.leftovers import none_left
 from tests.suites import ROOT, RunningSuite, running_suite
 
-PERIOD = 5  # seconds: the shortest that may be set, so that nobody waits long for the next code
 ENV = {
-    "MFA_TOTP_PERIOD": str(PERIOD),
+    **SHORT_CODES,
     # All of them come from one address, and log in more often than one is meant to.
     "ACCOUNT_RATE_LIMITS": '{"login": "300/m/ip"}',
 }
@@ -72,11 +72,9 @@ def _go_all_the_way(running: RunningSuite) -> None:
 
 
 async def _walk_side_by_side(base_url: str) -> None:
-    suite = Running(base_url=base_url, period=PERIOD)
-    people = [Person(suite=suite, client=suite.client(kind)) for kind in ("app", "browser")]
-    await asyncio.gather(*(walk(person) for person in people))
-    for client in suite.clients:
-        await client.close()
+    async with Running(base_url=base_url, period=PERIOD) as suite, none_left():
+        people = [Person(suite=suite, client=suite.client(kind)) for kind in ("app", "browser")]
+        await asyncio.gather(*(walk(person) for person in people))
 
 
 @pytest.mark.parametrize("kind", ["app", "browser"])

@@ -4,14 +4,13 @@ import asyncio
 import re
 import time
 from pathlib import Path
-from statistics import median
 
 import httpx
 import pytest
 
 from tests.journeys.person import Person
 from tests.journeys.suite import Running
-from tests.suites import RunningSuite, running_suite, until
+from tests.suites import PATIENCE, RunningSuite, running_suite, until
 from tests.trail.valkey import Valkey
 
 BACKLOG = re.compile(r'^countersign_outbox_backlog\{source="session"\} (\d+)', re.MULTILINE)
@@ -19,24 +18,26 @@ LOGINS = 5
 
 
 async def log_in(suite: RunningSuite) -> float:
-    """Have somebody sign up and log in a few times; return how long a login took."""
-    running = Running(base_url=suite.base_url)
-    person = Person(suite=running, client=running.client("app"))
-    await person.sign_up()
-    seconds = []
-    for _ in range(LOGINS):
-        await person.log_out()
-        started = time.perf_counter()
-        answer = await person.log_in()
-        seconds.append(time.perf_counter() - started)
-        assert answer.status == 200
-    await person.client.close()
-    return median(seconds)
+    """Have somebody sign up and log in a few times; return how long the quickest took.
+
+    Others may have waited for whatever else the machine does; a broker holds up every one.
+    """
+    async with Running(base_url=suite.base_url) as running:
+        person = Person(suite=running, client=running.client("app"))
+        await person.sign_up()
+        seconds = []
+        for _ in range(LOGINS):
+            await person.log_out()
+            started = time.perf_counter()
+            answer = await person.log_in()
+            seconds.append(time.perf_counter() - started)
+            assert answer.status == 200
+    return min(seconds)
 
 
 def backlog(suite: RunningSuite) -> int:
     """Return how many events wait, as the worker's metrics say."""
-    text = httpx.get(f"{suite.url('SESSION_WORKER_OPS_PORT')}/metrics", timeout=10).text
+    text = httpx.get(f"{suite.url('SESSION_WORKER_OPS_PORT')}/metrics", timeout=PATIENCE).text
     found = BACKLOG.search(text)
     return int(found[1]) if found else 0
 

@@ -75,7 +75,12 @@ def forms_of(secret: str) -> Iterator[bytes]:
 
 async def use_everything(suite: RunningSuite) -> tuple[Canaries, Person]:
     """Go through everything that takes or gives a secret, as an app and in a browser."""
-    running, canaries = Running(base_url=suite.base_url), Canaries()
+    async with Running(base_url=suite.base_url) as running:
+        return await _use_everything(suite, running)
+
+
+async def _use_everything(suite: RunningSuite, running: Running) -> tuple[Canaries, Person]:
+    canaries = Canaries()
     app = running.client("app")
     person = KeyHolder(suite=_Mailed(suite, running), client=app)
     await _sign_up(person)
@@ -104,8 +109,6 @@ async def use_everything(suite: RunningSuite) -> tuple[Canaries, Person]:
     await _refresh(app, given.meta, canaries)
     await _log_in_by_code(suite, running, person, codes[2], canaries)
     await _reset_password(suite, running, person, canaries)
-    for client in running.clients:
-        await client.close()
     for number, key in enumerate(mailed(suite)):
         canaries.add(f"mailed {number}", key)
     return canaries, person

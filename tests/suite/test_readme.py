@@ -6,13 +6,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.journeys.suite import PERIOD, SHORT_CODES
 from tests.suites import ROOT, running_suite
-
-PERIOD = 5  # seconds that a code is shown here, so that the journey need not wait for 30
-SETTINGS = {
-    "MFA_TOTP_PERIOD": str(PERIOD),
-    "MFA_TOTP_TOLERANCE": "1",  # on a busy machine a code may be typed late
-}
 
 
 @pytest.fixture
@@ -26,7 +21,7 @@ def journey() -> str:
 
 @pytest.mark.long
 def test_the_journey_in_curl_works(tmp_path: Path, journey: str) -> None:
-    with running_suite(tmp_path / "var", env=SETTINGS) as suite:
+    with running_suite(tmp_path / "var", env=SHORT_CODES) as suite:
         script = journey.replace("http://localhost:8000", suite.base_url).replace(
             "sleep 30", f"sleep {PERIOD}"
         )
