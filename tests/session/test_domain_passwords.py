@@ -136,7 +136,7 @@ def test_any_text_can_be_judged(password: str) -> None:
 @pytest.mark.parametrize("password", ["a" * 4096, "abcd" * 1024, "a@1$" * 1024, "é" * 4096])
 def test_long_passwords_take_no_time(password: str) -> None:
     """D7: the longest that are let in are judged at once."""
-    started = time.perf_counter()
+    started = time.process_time()
     password_faults(password, RULES, email="a" * 64 + "@" + "example." * 20 + "org")
 
-    assert time.perf_counter() - started < 0.5
+    assert time.process_time() - started < 0.5

@@ -624,7 +624,7 @@ async def test_resources_are_closed_in_reverse() -> None:
 
 
 def client_of(
-    answer: Callable[[httpx.Request], httpx.Response], timeout: float = 1
+    answer: Callable[[httpx.Request], httpx.Response], timeout: float = 60
 ) -> httpx.AsyncClient:
     """Return a service's client of somebody who answers like that."""
     return connect(
@@ -723,15 +723,14 @@ async def test_the_client_adds_a_credential_that_the_service_accepts() -> None:
         assert (await client.get("/")).text == "in"
 
 
-def in_process(app: ASGIApp) -> httpx.AsyncClient:
+def in_process(app: ASGIApp, timeout: float = 60) -> httpx.AsyncClient:
     """Return a service's client of an application in this process."""
-    timeout = timedelta(seconds=1)
     return connect(
         "http://test",
         caller=Caller(KEY),
         audience="test",
         transport=InProcess(app),
-        timeout=timeout,
+        timeout=timedelta(seconds=timeout),
     )
 
 
@@ -779,7 +778,7 @@ async def test_an_application_that_fails_or_hangs_is_unavailable() -> None:
             pass
 
     for app in (raises, silent, half, hangs):
-        async with in_process(app) as client:
+        async with in_process(app, timeout=1) as client:
             with pytest.raises(Unavailable):
                 await client.get("/")
 
@@ -871,7 +870,7 @@ async def test_a_drip_or_a_cut_is_unavailable_and_not_repeated(
 ) -> None:
     """O4: time-outs hold for the whole answer, and a verification is never sent twice."""
     counting, url = server
-    timeout = timedelta(seconds=0.3)
+    timeout = timedelta(seconds=2)  # in which the question reaches the server, whatever else runs
     async with connect(url, caller=Caller(KEY), audience="x", timeout=timeout) as client:
         with pytest.raises(Unavailable):
             await client.post(path)

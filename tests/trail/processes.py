@@ -136,6 +136,12 @@ def settings(environment: Mapping[str, str]) -> dict[str, str]:
     }
 
 
+def stand_still(process: subprocess.Popen[bytes]) -> None:
+    """Suspend a worker wherever it is, and return once it does nothing more."""
+    process.send_signal(signal.SIGSTOP)
+    os.waitpid(process.pid, os.WUNTRACED)
+
+
 def terminate(process: subprocess.Popen[bytes], within: float = 60.0) -> int:
     """Send SIGTERM and return the exit code."""
     process.send_signal(signal.SIGTERM)
