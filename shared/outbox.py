@@ -62,7 +62,7 @@ FIRST = Statement(select(OUTBOX.c.seq).limit(1))
 
 PENDING = Statement(
     select(OUTBOX)
-    .where(OUTBOX.c.number.is_not(None))
+    .where(OUTBOX.c.number > bindparam("behind"))
     .order_by(OUTBOX.c.number)
     .limit(bindparam("limit"))
 )
@@ -122,9 +122,9 @@ class Outbox:
         )
         return 0 if moved is None else len(seqs)
 
-    async def pending(self, limit: int = BATCH) -> list[Row]:
-        """Return the next numbered events: whole rows of `outbox`, by number."""
-        return await self._db.all(PENDING, limit=limit)
+    async def pending(self, limit: int = BATCH, *, behind: int = 0) -> list[Row]:
+        """Return the next events numbered behind `behind`: whole rows of `outbox`, by number."""
+        return await self._db.all(PENDING, limit=limit, behind=behind)
 
     async def delete(self, seqs: Sequence[int]) -> None:
         """Forget the events with these `seq`, which have been sent. Repeatable."""

@@ -6,14 +6,16 @@ A relay that dies in between leaves events that are sent again under the same id
 
 import asyncio
 import json
+from collections.abc import AsyncIterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
+from dataclasses import dataclass
 
 import structlog
 from prometheus_client import Counter, Gauge
 
 from shared.bus.publisher import BrokerAway, Outgoing, Publisher
-from shared.bus.wire import EventSigner, to_cloudevent
+from shared.bus.wire import EventSigner, Form, to_cloudevent
 from shared.clock import Clock, from_micros, utc_now
 from shared.database import Database, Row
 from shared.errors import Unavailable
@@ -31,6 +33,15 @@ log = structlog.stdlib.get_logger(__name__)
 sent = Counter("countersign_relay_sent_total", "Events that the broker confirmed.", ["source"])
 backlog = Gauge("countersign_outbox_backlog", "Events that wait in the outbox.", ["source"])
 oldest = Gauge("countersign_outbox_oldest_seconds", "Age of the oldest that waits.", ["source"])
+
+
+@dataclass(frozen=True)
+class _Batch:
+    """Events that are ready to be sent, and what the outbox knows them by."""
+
+    events: Sequence[Outgoing]
+    seqs: Sequence[int]
+    last: int  # the highest number
 
 
 class Relay:
@@ -74,11 +85,14 @@ class Relay:
             thread.shutdown(wait=False)
 
     async def _drain(self, publisher: Publisher, thread: ThreadPoolExecutor) -> None:
-        """Send batch after batch until the outbox is empty; wait for a broker that is away."""
+        """Send until the outbox is empty; wait for a broker that is away."""
         pause, told = FIRST_PAUSE, ""
         while True:
             try:
-                count = await self._send_batch(publisher, thread)
+                async for _ in self._send(publisher, thread):
+                    if told:
+                        log.warning("broker_back", source=self._signer.source)
+                    pause, told = FIRST_PAUSE, ""
             except BrokerAway as error:
                 reason = str(error.cause)
                 if reason != told:  # it may have come back without its queues
@@ -87,31 +101,52 @@ class Relay:
                 await asyncio.sleep(pause)
                 pause = min(2 * pause, LONGEST_PAUSE)
             else:
-                if told:
-                    log.warning("broker_back", source=self._signer.source)
-                    pause, told = FIRST_PAUSE, ""
-                if count < BATCH:
-                    return
+                return
 
-    async def _send_batch(self, publisher: Publisher, thread: ThreadPoolExecutor) -> int:
+    async def _send(
+        self, publisher: Publisher, thread: ThreadPoolExecutor
+    ) -> AsyncIterator[_Batch]:
+        """Send batch after batch; while the broker stores one, the next is made ready.
+
+        Yields each that is sent and forgotten. The next is not sent before the broker has stored
+        the one before, or the order would be lost.
+        """
+        loop = asyncio.get_running_loop()
+        batch = await self._batch(behind=0)
+        while batch:
+            storing = loop.run_in_executor(thread, publisher.publish, batch.events)
+            storing.add_done_callback(_look_at)  # if nobody waits for it any more
+            full = len(batch.seqs) == BATCH
+            following = await self._batch(behind=batch.last) if full else None
+            await storing
+            await self._outbox.delete(batch.seqs)
+            sent.labels(self._signer.source).inc(len(batch.seqs))
+            yield batch
+            batch = following
+
+    async def _batch(self, behind: int) -> _Batch | None:
+        """Return the next events, numbered and signed, if there are any."""
         await self._outbox.number_batch(BATCH)
-        rows = await self._outbox.pending(BATCH)
-        if rows:
-            events = [self._sign(row) for row in rows]
-            await asyncio.get_running_loop().run_in_executor(thread, publisher.publish, events)
-            await self._outbox.delete([row.seq for row in rows])
-            sent.labels(self._signer.source).inc(len(rows))
-        return len(rows)
+        rows = await self._outbox.pending(BATCH, behind=behind)
+        if not rows:
+            return None
+        return _Batch(self._sign(rows), [row.seq for row in rows], rows[-1].number)
 
-    def _sign(self, row: Row) -> Outgoing:
+    def _sign(self, rows: Sequence[Row]) -> list[Outgoing]:
+        bodies = self._signer.sign_all([self._form(row) for row in rows])
+        return [
+            Outgoing(id=row.id, type=row.type, body=body)
+            for row, body in zip(rows, bodies, strict=True)
+        ]
+
+    def _form(self, row: Row) -> Form:
         try:
-            body = self._signer.sign(self._cloudevent(row, json.loads(row.data)))
+            return self._signer.form(self._cloudevent(row, json.loads(row.data)))
         except ValueError:
             # Facts without a canonical form are a fault in the service that stated them. They
             # travel as the text that they are, so that neither they nor those behind them are lost.
             log.exception("event_not_canonical", source=self._signer.source, type=row.type)
-            body = self._signer.sign(self._cloudevent(row, {"text": row.data}))
-        return Outgoing(id=row.id, type=row.type, body=body)
+            return self._signer.form(self._cloudevent(row, {"text": row.data}))
 
     def _cloudevent(self, row: Row, data: dict[str, object]) -> dict[str, object]:
         return to_cloudevent(
@@ -140,6 +175,12 @@ class Relay:
         finally:
             backlog.remove(source)
             oldest.remove(source)
+
+
+def _look_at(storing: "asyncio.Future[None]") -> None:
+    """Take notice of how it went, so that nobody is told that nobody has."""
+    if not storing.cancelled():
+        storing.exception()
 
 
 def _sendable(context: dict[str, object]) -> dict[str, object]:

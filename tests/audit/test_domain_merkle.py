@@ -6,6 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from countersign_events.tree import leaf_hash
 from services.audit.domain.merkle import (
     EMPTY,
     Frontier,
@@ -14,7 +15,6 @@ from services.audit.domain.merkle import (
     folded,
     inclusion_path,
     kept_with,
-    leaf_hash,
     nodes_of,
 )
 from services.audit.domain.proofs import hashes

@@ -62,8 +62,9 @@ def running(example: str, broker_url: str, keys: Path, **environment: str) -> It
 def send(broker_url: str, numbers: range, type: str = "mfa.demo.happened") -> None:
     """Publish events as a relay does."""
     with Publisher(broker_url) as publisher:
+        bodies = trail.signed_together(len(numbers), numbers.start, type=type)
         publisher.publish(
-            [Outgoing(f"event-{n}", type, trail.signed(n, type=type)) for n in numbers]
+            [Outgoing(f"event-{n}", type, body) for n, body in zip(numbers, bodies, strict=True)]
         )
 
 

@@ -6,15 +6,16 @@ from base64 import b64decode, urlsafe_b64decode
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
+from unittest.mock import Mock
 
 import pytest
 import redis
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 from prometheus_client import REGISTRY
 
-from countersign_events.wire import signed_forms
+from countersign_events.tree import STEP_BYTES
 from shared.auth import PrivateKey
 from shared.bus import lists, publisher, topology
 from shared.bus.publisher import BrokerAway, Outgoing, Publisher
@@ -22,9 +23,11 @@ from shared.bus.reach import reachable
 from shared.bus.wire import (
     MAX_BYTES,
     MAX_DEPTH,
+    SIGNED_AT_ONCE,
     EventSigner,
     EventVerifier,
     Flaw,
+    Form,
     Refused,
     canonical,
 )
@@ -66,14 +69,23 @@ def test_what_two_languages_could_write_differently_has_no_canonical_form(value:
         canonical(value)
 
 
-@given(event=st.dictionaries(st.text("signature_az", max_size=10), values, max_size=5))
+NAMES = st.text("signature_az", max_size=10) | st.sampled_from(
+    ["signature", "signaturea", "signaturepatg", "signaturepath", "signaturepathology", "source"]
+)
+
+
+@given(event=st.dictionaries(NAMES, values, max_size=5))
 def test_a_signature_is_put_where_the_canonical_form_has_it(event: dict[str, Any]) -> None:
     rest = {name: value for name, value in event.items() if name != "signature"}
 
-    signed, with_signature = signed_forms(event)
+    rest.pop("signaturepath", None)
 
-    assert signed == canonical(rest)
-    assert with_signature("é") == canonical({**event, "signature": "é"})
+    form = Form.of(event)
+
+    assert form.signed == canonical(rest)
+    assert form.whole("é").encode() == canonical({**rest, "signature": "é"})
+    led = {**rest, "signature": "é", "signaturepath": "ü"}
+    assert form.whole("é", "ü").encode() == canonical(led)
 
 
 @given(data=st.dictionaries(st.text("abcdefgh_", min_size=1), values, max_size=4))
@@ -85,6 +97,33 @@ def test_what_a_source_signs_is_believed_and_kept_as_it_is(data: dict[str, Any])
     assert (received.id, received.source, received.number) == ("event-1", "demo", 1)
     assert received.occurred_at == trail.NOON
     assert received.text.encode() == body
+
+
+@given(count=st.integers(1, 2 * SIGNED_AT_ONCE + 1))
+@example(count=SIGNED_AT_ONCE)
+def test_of_events_that_are_signed_together_each_is_believed_alone(count: int) -> None:
+    """Section 3, bus: in whatever order they come, and whoever gets but one of them."""
+    bodies = trail.signed_together(count)
+
+    received = [EventVerifier(trail.PUBLIC_KEYS).verify(body) for body in reversed(bodies)]
+
+    assert [event.number for event in received] == list(range(count, 0, -1))
+    assert [event.text.encode() for event in received] == bodies[::-1]
+    signatures = {json.loads(body)["signature"] for body in bodies}
+    assert len(signatures) == -(-count // SIGNED_AT_ONCE)
+
+
+def test_a_signature_is_checked_once_for_all_that_it_is_of(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    verifier = EventVerifier(trail.PUBLIC_KEYS)
+    check = Mock(wraps=verifier._check)
+    monkeypatch.setattr(verifier, "_check", check)
+
+    for body in trail.signed_together(2 * SIGNED_AT_ONCE):
+        verifier.verify(body)
+
+    assert check.call_count == 2
 
 
 def test_the_layout_of_the_json_does_not_matter() -> None:
@@ -110,6 +149,72 @@ def test_a_changed_byte_is_never_believed(place: int, change: int) -> None:
     assert json.loads(received.text) | {"signature": ""} == json.loads(trail.signed()) | {
         "signature": ""
     }
+
+
+TOGETHER = trail.signed_together(5)
+
+
+@given(which=st.integers(0, 4), place=st.integers(0, 10**6), change=st.integers(1, 255))
+def test_a_changed_byte_of_one_of_several_is_never_believed(
+    which: int, place: int, change: int
+) -> None:
+    """Section 3, bus: nor when the signature that they share is known by then."""
+    for body in TOGETHER:
+        VERIFIER.verify(body)
+    changed = bytearray(TOGETHER[which])
+    changed[place % len(changed)] ^= change
+
+    try:
+        received = VERIFIER.verify(bytes(changed))
+    except Refused:
+        return
+    assert json.loads(received.text) | {"signature": ""} == json.loads(TOGETHER[which]) | {
+        "signature": ""
+    }
+
+
+def led(path: object, body: bytes = TOGETHER[0]) -> bytes:
+    """Return a signed event with another path, or none."""
+    event = {**json.loads(body), "signaturepath": path}
+    return json.dumps({k: v for k, v in event.items() if v is not ...}).encode()
+
+
+PATH = json.loads(TOGETHER[0])["signaturepath"]
+STEP = STEP_BYTES // 3 * 4  # of base64url
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        led(...),
+        led(None),
+        led(7),
+        led([PATH]),
+        led(""),
+        led(PATH[:-1]),
+        led(PATH[STEP:]),
+        led(PATH + PATH[:STEP]),
+        led(PATH + "===="),
+        led(PATH + " "),
+        led("AgAA" + PATH[4:]),
+        led("é" * 44),
+        led(PATH[:STEP] * 100),
+        led(json.loads(TOGETHER[1])["signaturepath"]),
+        led(PATH, trail.signed()),
+        led("", trail.signed()),
+        led(PATH, TOGETHER[0].replace(b'"ada"', b'"eve"')),
+        led(PATH, trail.signed_together(6)[0]),
+    ],
+)
+def test_a_path_leads_from_its_own_event_to_the_root_that_was_signed(body: bytes) -> None:
+    """Section 3, bus: the path is a part of the signature, and refused like one."""
+    for other in TOGETHER:
+        VERIFIER.verify(other)
+
+    with pytest.raises(Refused) as refusal:
+        VERIFIER.verify(body)
+
+    assert refusal.value.flaw is Flaw.ALTERED
 
 
 def resigned(**changes: object) -> bytes:

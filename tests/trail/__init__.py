@@ -73,6 +73,12 @@ def signed(number: int = 1, **changes: Any) -> bytes:
     return EventSigner(KEY).sign(event(number, **changes))
 
 
+def signed_together(count: int, first: int = 1, **changes: Any) -> list[bytes]:
+    """Return events as their source sends them when it has several."""
+    signer = EventSigner(KEY)
+    return signer.sign_all([signer.form(event(n, **changes)) for n in range(first, first + count)])
+
+
 async def happen(db: Database, count: int, first: int = 1) -> None:
     """Record `count` events, a few with each write."""
     numbers = range(first, first + count)

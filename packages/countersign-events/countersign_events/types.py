@@ -19,6 +19,7 @@ class CloudEvent(TypedDict):
     traceparent: NotRequired[str]
     keyid: str
     signature: str
+    signaturepath: NotRequired[str]
     data: dict[str, Any]
 
 

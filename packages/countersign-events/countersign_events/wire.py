@@ -1,22 +1,28 @@
 """An event on the wire: a CloudEvents 1.0 object in canonical JSON, signed by its source.
 
-The signature is Ed25519 over the RFC 8785 form of the event without its `signature` member, in
-base64url without padding, beside the `keyid` that made it. RFC 8785 writes numbers as ECMAScript
-does; events carry only integers up to 2**53 - 1, so that both agree without any special care.
+The signature is Ed25519, in base64url without padding, beside the `keyid` that made it. It is over
+the RFC 8785 form of the event without its members `signature` and `signaturepath`. Where there is a
+`signaturepath`, the source has signed several events at once: then it is over `ROOT_PREFIX` and the
+root of the Merkle tree (`tree`) to which that path, in base64url, leads from the event's form.
+
+RFC 8785 writes numbers as ECMAScript does; events carry only integers up to 2**53 - 1, so that both
+agree without any special care.
 """
 
 import json
 import re
 from base64 import urlsafe_b64decode
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
+from functools import lru_cache
 from typing import Any
 
 from cryptography.exceptions import InvalidSignature
 
 from countersign_events.keys import PublicKey
+from countersign_events.tree import STEP_BYTES, climbed, leaf_hash
 
 CONTENT_TYPE = "application/cloudevents+json"
 SOURCE_PREFIX = "urn:countersign:"
@@ -27,6 +33,11 @@ MAX_INTEGER = 2**53 - 1  # RFC 8785 section 3.2.2.3: beyond it, ECMAScript loses
 MAX_DEPTH = 20  # objects and lists within each other, as in a request; security.md D7
 MAX_NUMBER = 2**63 - 1  # of an event, per source: what a database has a column for
 SIGNATURE = "signature"
+SIGNATURE_PATH = "signaturepath"
+ROOT_PREFIX = b"countersign.events.root.v1\n"
+"""Before a root that is signed, which so is never the form of an event: that begins with "{"."""
+
+ROOTS = 256  # signed roots that are remembered: those of the events that come in between
 SEQUENCE_DIGITS = 20  # numbers are padded, so that they sort as text too
 
 TRACE_ID = re.compile(r"(?!0{32})[0-9a-f]{32}")
@@ -34,6 +45,7 @@ TRACE_ID = re.compile(r"(?!0{32})[0-9a-f]{32}")
 _ID = re.compile(r"[A-Za-z0-9_-]{1,64}")
 _TYPE = re.compile(r"mfa\.([a-z][a-z0-9_]{0,31})(\.[a-z][a-z0-9_]{0,63}){1,4}")
 _SEQUENCE = re.compile(rf"[0-9]{{{SEQUENCE_DIGITS}}}")
+_PATH = re.compile(rf"(?:[A-Za-z0-9_-]{{{STEP_BYTES // 3 * 4}}})*")
 _TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{6}Z")
 
 _CANONICAL = json.JSONEncoder(sort_keys=True, separators=(",", ":"), ensure_ascii=False)
@@ -103,21 +115,38 @@ def dump(value: Json) -> bytes:
     return _CANONICAL.encode(value).encode()  # a lone surrogate raises, and is a ValueError
 
 
-def signed_forms(event: Mapping[str, Json]) -> tuple[bytes, Callable[[str], bytes]]:
-    """Return the canonical form that is signed of an event, and what puts a signature into it.
+@dataclass(frozen=True, slots=True)
+class Form:
+    """The canonical form of an event, open where its signature belongs.
 
-    That returns the canonical form of the whole, without going through all of it once more.
-    ValueError if the event has none. A signature that it has already does not count.
+    `signed` is the form that is signed. What stands before the signature, between its two members
+    and behind is kept, so that the whole is had without going through all of it once more.
     """
-    rest = {name: value for name, value in event.items() if name != SIGNATURE}
-    _refuse_inexact(rest, MAX_DEPTH)
-    before = _members_of({name: value for name, value in rest.items() if name < SIGNATURE})
-    behind = _members_of({name: value for name, value in rest.items() if name > SIGNATURE})
 
-    def with_signature(signature: str) -> bytes:
-        return _object(before, _members_of({SIGNATURE: signature}), behind)
+    signed: bytes
+    _before: str
+    _between: str
+    _behind: str
 
-    return _object(before, behind), with_signature
+    @classmethod
+    def of(cls, event: Mapping[str, Json]) -> "Form":
+        """Return the form of an event. ValueError if it has none; a signature does not count."""
+        _refuse_inexact(event, MAX_DEPTH)
+        behind = {name: value for name, value in event.items() if name > SIGNATURE}
+        behind.pop(SIGNATURE_PATH, None)
+        between = {name: behind.pop(name) for name in list(behind) if name < SIGNATURE_PATH}
+        parts = (
+            _members_of({name: value for name, value in event.items() if name < SIGNATURE}),
+            _members_of(between) if between else "",
+            _members_of(behind),
+        )
+        return cls(_object(*parts).encode(), *parts)
+
+    def whole(self, signature: str, path: str | None = None) -> str:
+        """Return the canonical form of the event with a signature, and its path if it has one."""
+        signed = _members_of({SIGNATURE: signature})
+        led = "" if path is None else _members_of({SIGNATURE_PATH: path})
+        return _object(self._before, signed, self._between, led, self._behind)
 
 
 def _members_of(value: dict[str, Json]) -> str:
@@ -125,8 +154,8 @@ def _members_of(value: dict[str, Json]) -> str:
     return _CANONICAL.encode(value)[1:-1]
 
 
-def _object(*members: str) -> bytes:
-    return f"{{{','.join(part for part in members if part)}}}".encode()
+def _object(*members: str) -> str:
+    return f"{{{','.join(part for part in members if part)}}}"
 
 
 def _refuse_inexact(value: Json, depth: int) -> None:
@@ -159,6 +188,8 @@ class EventVerifier:
     def __init__(self, keys: Mapping[str, PublicKey]) -> None:
         """Take `keys` by id; the issuer of a key is the one source that it speaks for."""
         self._keys = dict(keys)
+        # What does not fit is not remembered, so nobody fills this but those who have a key.
+        self._require_signed = lru_cache(ROOTS)(self._check_root)
 
     def verify(self, message: bytes | Mapping[str, Json]) -> Received:
         """Return the event in `message`, a body or what was read from one, or raise Refused.
@@ -172,17 +203,33 @@ class EventVerifier:
     def _check_signature(self, event: dict[str, Json]) -> tuple[str, str]:
         """Return the name of the source whose key signed `event`, and its canonical form."""
         signature, key_id = event.get(SIGNATURE), event.get("keyid")
+        path = event.get(SIGNATURE_PATH)
         if not isinstance(signature, str) or not isinstance(key_id, str):
             raise Refused(Flaw.UNSIGNED)
         if key_id not in self._keys:
             raise Refused(Flaw.UNKNOWN_KEY)
-        signer = self._keys[key_id]
         try:
-            signed, with_signature = signed_forms(event)
-            signer.key.verify(urlsafe_b64decode(signature + "=="), signed)
+            form = Form.of(event)
+            if path is None:
+                self._check(key_id, signature, form.signed)
+            else:
+                self._require_signed(key_id, signature, climbed(leaf_hash(form.signed), _raw(path)))
+            return self._keys[key_id].issuer, form.whole(signature, path)
         except (InvalidSignature, ValueError) as error:
             raise Refused(Flaw.ALTERED) from error
-        return signer.issuer, with_signature(signature).decode()
+
+    def _check_root(self, key_id: str, signature: str, root: bytes) -> None:
+        self._check(key_id, signature, ROOT_PREFIX + root)
+
+    def _check(self, key_id: str, signature: str, signed: bytes) -> None:
+        self._keys[key_id].key.verify(urlsafe_b64decode(signature + "=="), signed)
+
+
+def _raw(path: Json) -> bytes:
+    """Return the bytes of a path: whole steps need no padding, so there is one way to write it."""
+    if not isinstance(path, str) or not _PATH.fullmatch(path):
+        raise ValueError("a path is whole steps in base64url")
+    return urlsafe_b64decode(path)
 
 
 def parse(body: bytes) -> dict[str, Json]:

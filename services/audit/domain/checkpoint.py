@@ -14,7 +14,7 @@ from hashlib import sha256
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
 
-from services.audit.domain.merkle import HASH_BYTES
+from countersign_events.tree import HASH_BYTES
 
 ED25519 = b"\x01"  # the type of signature, of a note's
 KEY_ID_BYTES = 4

@@ -5,15 +5,15 @@ when and to which source's count, and the SHA-256 of the event in its sealed for
 still be shown to be in the tree, and what it was about, when the event itself is kept no more.
 """
 
-import json
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from hashlib import sha256
 
-from services.audit.domain.merkle import Frontier, leaf_hash
+import orjson
 
-_CANONICAL = json.JSONEncoder(sort_keys=True, separators=(",", ":"), ensure_ascii=False)
+from countersign_events.tree import leaf_hash
+from services.audit.domain.merkle import Frontier
 
 NO_CHAIN = bytes(32)  # what the first entry is chained to
 
@@ -95,7 +95,7 @@ def grow(growth: Growth, entries: Sequence[Entry]) -> tuple[Growth, list[Leaf]]:
 
 def canonical(value: object) -> str:
     """Return JSON in the canonical form of RFC 8785, of what came in it or has such names."""
-    return _CANONICAL.encode(value)
+    return orjson.dumps(value, option=orjson.OPT_SORT_KEYS).decode()
 
 
 def time_text(moment: datetime) -> str:

@@ -10,7 +10,8 @@ from dataclasses import dataclass
 from functools import reduce
 from hashlib import sha256
 
-HASH_BYTES = 32
+from countersign_events.tree import node_hash
+
 EMPTY = sha256(b"").digest()  # the root of a tree without leaves
 
 Node = tuple[int, int]
@@ -18,16 +19,6 @@ Node = tuple[int, int]
 
 Range = tuple[int, int]
 """The leaves of a subtree, complete or not: the first, and the one behind the last."""
-
-
-def leaf_hash(data: bytes) -> bytes:
-    """Return the hash of a leaf."""
-    return sha256(b"\x00" + data).digest()
-
-
-def node_hash(left: bytes, right: bytes) -> bytes:
-    """Return the hash of the node above two others."""
-    return sha256(b"\x01" + left + right).digest()
 
 
 @dataclass(frozen=True)

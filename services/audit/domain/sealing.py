@@ -5,8 +5,9 @@ put into that form encrypted under the key of the person. Joined again, both giv
 that was signed. What happened, when and to which id stays in the clear.
 """
 
-import json
 from typing import Any
+
+import orjson
 
 from services.audit.domain.entries import canonical
 
@@ -30,7 +31,7 @@ NOBODY = ""
 
 def split(text: str) -> tuple[dict[str, Any], str | None]:
     """Return an event without what is personal in it, and that as text, if there is any."""
-    event = json.loads(text)
+    event = orjson.loads(text)
     personal: dict[str, Any] = {}
     if SEALED in event:
         personal["member"] = event.pop(SEALED)
@@ -53,14 +54,14 @@ def sealed_form(event: dict[str, Any], sealed: str | None) -> str:
 
 def sealed_part(form: str) -> str | None:
     """Return what is sealed in a sealed form; None if nothing in it is personal."""
-    part = json.loads(form).get(SEALED)
+    part = orjson.loads(form).get(SEALED)
     return None if part is None else str(part)
 
 
 def join(form: str, personal: str) -> str:
     """Return the event as it was signed, of its sealed form and what was sealed."""
     event = bare(form)
-    found = json.loads(personal)
+    found = orjson.loads(personal)
     if "member" in found:
         event[SEALED] = found["member"]
     if "data" in found:
@@ -77,14 +78,14 @@ def without_personal(form: str) -> str:
 
 def bare(form: str) -> dict[str, Any]:
     """Return a sealed form without what is sealed in it."""
-    event: dict[str, Any] = json.loads(form)
+    event: dict[str, Any] = orjson.loads(form)
     event.pop(SEALED, None)
     return event
 
 
 def facts_of(text: str) -> tuple[dict[str, Any], dict[str, Any]]:
     """Return what is particular to an event, and the context in which it happened."""
-    data = json.loads(text).get("data")
+    data = orjson.loads(text).get("data")
     facts = dict(data) if isinstance(data, dict) else {}
     context = facts.pop("context", None)
     return facts, context if isinstance(context, dict) else {}

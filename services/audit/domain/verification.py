@@ -11,9 +11,9 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
 
+from countersign_events.tree import leaf_hash
 from services.audit.domain.checkpoint import Checkpoint, NoteFlaw, Verifier, read
 from services.audit.domain.entries import Entry, Growth, Leaf, envelope, event_hash, grow
-from services.audit.domain.merkle import leaf_hash
 from services.audit.domain.retention import STATEMENT, Statement, covered, stated
 from services.audit.domain.sealing import NOT_KEPT, SEALED, sealed_part
 from services.audit.domain.signatures import Signatures

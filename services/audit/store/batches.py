@@ -4,10 +4,10 @@ What is text or a number is in a JSON array of rows. What is bytes is in one val
 row says where: `<column>_at`, from 1, and `<column>_size`.
 """
 
-import json
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
+import orjson
 from sqlalchemy import (
     JSON,
     Column,
@@ -41,7 +41,7 @@ class Batch:
 
     def named(self, name: str) -> dict[str, object]:
         """Return the values for a statement that knows the batch as `name`."""
-        values: dict[str, object] = {f"{name}_rows": json.dumps(self._rows)}
+        values: dict[str, object] = {f"{name}_rows": orjson.dumps(self._rows).decode()}
         return values if self._raw is None else {**values, f"{name}_raw": self._raw}
 
 

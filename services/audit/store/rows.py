@@ -2,10 +2,10 @@
 
 import json
 
+from countersign_events.tree import HASH_BYTES
 from services.audit.domain.coverage import Coverage
 from services.audit.domain.entries import Entry, Leaf
 from services.audit.domain.facts import Arrival, Fact
-from services.audit.domain.merkle import HASH_BYTES
 from services.audit.domain.outcome import outcome_of
 from shared.clock import from_micros, to_micros
 from shared.database import Row

@@ -5,6 +5,7 @@ from collections.abc import Iterator, Sequence
 from countersign_events.wire import CATALOGUE
 from services.catalogue import Entry, Member, context_members
 from services.suite import SERVICES
+from shared.bus.wire import SIGNED_AT_ONCE
 
 INTRODUCTION = f"""\
 # Events
@@ -14,15 +15,30 @@ Schemas](events.schema.json), an [AsyncAPI document](events.asyncapi.json), and 
 in [countersign-events](../packages/countersign-events/README.md), which says how to receive them.
 
 An event tells what has happened, in the past tense. It is a CloudEvent (1.0, JSON) on the
-exchange `audit`, whose routing key is its type, signed by the service that it names as its source
-(Ed25519 over the RFC 8785 form of all but `signature`). It comes at least once, and under the
-same `id` each time; `sequence` is counted by the source, without gaps. `subject` is the id of the
-person whom it is about. No event carries a secret, a code, a token or an address of mail.
+exchange `audit`, whose routing key is its type, signed by the service that it names as its source.
+It comes at least once, and under the same `id` each time; `sequence` is counted by the source,
+without gaps. `subject` is the id of the person whom it is about. No event carries a secret, a
+code, a token or an address of mail.
 
 The catalogue is closed, and this is version {CATALOGUE} of it (`dataschema` is
 `urn:countersign:events:{CATALOGUE}:<type>`). Within a version, types and members are only added.
 The ledger refuses what is not in its catalogue, so update audit before the rest; what was refused
 meanwhile is among the dead letters, and `countersign bus dead replay` hands it in again.
+
+## The signature
+
+What is signed is the RFC 8785 form of the event without `signature` and `signaturepath`. Where
+there is no `signaturepath`, `signature` is Ed25519 over that form itself. A source that has more to
+tell signs up to {SIGNED_AT_ONCE} events at once, and each can be checked alone all the same:
+
+1. Begin with `SHA-256(0x00 || form)`, as the leaf of a tree of RFC 9162.
+2. `signaturepath` is base64url of steps of 33 bytes, a side and a hash. For each in turn: if the
+   side is 0, go on with `SHA-256(0x01 || hash || so far)`; if it is 1, with
+   `SHA-256(0x01 || so far || hash)`.
+3. `signature` is Ed25519 over `countersign.events.root.v1`, a line feed, and the last hash.
+
+A root whose signature has been checked need not be checked again for the others: that is why.
+[consumer.mjs](../packages/countersign-events/examples/node/consumer.mjs) has it in twenty lines.
 
 ## On whose behalf
 

@@ -62,7 +62,13 @@ def envelope() -> Schema:
             "keyid": text | {"description": "Which key has signed."},
             "signature": text
             | {
-                "description": "Ed25519 in base64url, over the RFC 8785 form of all the rest.",
+                "description": "Ed25519 in base64url, over the RFC 8785 form of all the rest, "
+                "or over the root to which `signaturepath` leads from it.",
+            },
+            "signaturepath": text
+            | {
+                "pattern": "^([A-Za-z0-9_-]{44})*$",
+                "description": "Base64url; present if several events are signed at once.",
             },
             "data": {"type": "object"},
         },

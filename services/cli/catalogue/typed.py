@@ -26,6 +26,7 @@ class CloudEvent(TypedDict):
     traceparent: NotRequired[str]
     keyid: str
     signature: str
+    signaturepath: NotRequired[str]
     data: dict[str, Any]
 '''
 

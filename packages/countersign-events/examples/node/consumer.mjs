@@ -2,7 +2,7 @@
 //
 // Told by the environment: BROKER_URL (of a RabbitMQ), EVENT_KEYS_FILE, QUEUE and TYPES.
 
-import { createPublicKey, verify } from "node:crypto";
+import { createHash, createPublicKey, verify } from "node:crypto";
 import { readFileSync } from "node:fs";
 import amqp from "amqplib";
 
@@ -21,6 +21,24 @@ function canonical(value) {
   return `{${members.map((name) => `${JSON.stringify(name)}:${canonical(value[name])}`).join(",")}}`;
 }
 
+const sha256 = (...parts) => createHash("sha256").update(Buffer.concat(parts)).digest();
+const LEAF = Buffer.of(0);
+const NODE = Buffer.of(1);
+const ROOT = Buffer.from("countersign.events.root.v1\n");
+const STEP = 33; // bytes: a side, 0 for left and 1 for right, and a hash
+
+// What the signature is over, of an event in canonical form: with a path, the root it leads to.
+function signedBytes(form, path) {
+  if (path === undefined) return form;
+  const steps = Buffer.from(path, "base64url");
+  let node = sha256(LEAF, form);
+  for (let at = 0; at < steps.length; at += STEP) {
+    const other = steps.subarray(at + 1, at + STEP);
+    node = steps[at] === 0 ? sha256(NODE, other, node) : sha256(NODE, node, other);
+  }
+  return Buffer.concat([ROOT, node]);
+}
+
 // The event in a message, or null if its source has not signed it: then nothing of it may be used.
 function believed(body) {
   let event;
@@ -29,12 +47,13 @@ function believed(body) {
   } catch {
     return null;
   }
-  const { signature, ...rest } = event ?? {};
+  const { signature, signaturepath, ...rest } = event ?? {};
   const signer = Object.hasOwn(keys, rest.keyid ?? "") ? keys[rest.keyid] : undefined;
   if (typeof signature !== "string" || signer === undefined) return null;
+  if (signaturepath !== undefined && typeof signaturepath !== "string") return null;
   const x = Buffer.from(signer.key, "base64").toString("base64url");
   const key = createPublicKey({ format: "jwk", key: { kty: "OKP", crv: "Ed25519", x } });
-  const signed = Buffer.from(canonical(rest), "utf8");
+  const signed = signedBytes(Buffer.from(canonical(rest), "utf8"), signaturepath);
   if (!verify(null, signed, key, Buffer.from(signature, "base64url"))) return null;
   const isOwn = rest.source === SOURCE + signer.issuer && rest.type.split(".")[1] === signer.issuer;
   return isOwn ? rest : null; // a source speaks for itself alone
