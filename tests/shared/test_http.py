@@ -52,6 +52,7 @@ from shared.http import (
 )
 from shared.http.bodies import MAX_BODY
 from shared.http.client import FreshTransport
+from shared.http.plain import serve
 from shared.http.problems import STATUSES
 from shared.http.strict import MAX_DEPTH
 
@@ -428,15 +429,22 @@ async def test_requests_are_counted_by_route() -> None:
     async def numbered(number: int) -> Response:
         return Response()
 
+    async def shown(request: Request) -> Response:
+        return Response()
+
+    serve(app, "/pages/{name}", shown)
+
     async with calling(app) as client:
         for number in range(3):
             await client.get(f"/numbered/{number}")
+            await client.get(f"/pages/{number}")
         await client.request("BREW", "/nowhere/at/all")
 
     def count(**labels: str) -> float | None:
         return REGISTRY.get_sample_value("countersign_http_requests_total", labels)
 
     assert count(**labels) == 3
+    assert count(**{**labels, "route": "/pages/{name}"}) == 3
     assert count(service="counted", route="unknown", method="OTHER", status="404") == 1
 
 

@@ -11,6 +11,7 @@ from starlette.responses import Response
 
 from services.session.pages.paths import ROOT
 from services.session.pages.site import Brand
+from shared.http.plain import serve
 
 FOLDER = f"{ROOT}static/"
 HEADERS = {
@@ -66,7 +67,7 @@ class Assets:
     def add(self, app: FastAPI) -> None:
         """Serve them."""
         for path, asset in self._by_url.items():
-            app.add_route(path, _serving(asset), methods=["GET"], include_in_schema=False)
+            serve(app, path, _serving(asset))
 
 
 def _ours(name: str) -> Asset:

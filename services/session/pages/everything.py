@@ -31,6 +31,7 @@ from services.session.pages.mishaps import Mishaps
 from services.session.pages.paths import CHANGE_PASSWORD, MFA, MFA_ALIAS, ROOT, path_of
 from services.session.pages.press import Press
 from services.session.pages.site import Offers
+from shared.http.plain import serve
 
 
 def mishaps_for(press: Press) -> Mishaps:
@@ -47,12 +48,12 @@ def add(app: FastAPI, flows: Flows, settings: EdgeSettings, press: Press, mishap
     add_routes(app, frame, routes_for(press.site.offers), mishaps)
     mishaps.stand_in(app)
     for path, page in (("/", ROOT), (CHANGE_PASSWORD, path_of("account_change_password"))):
-        app.add_route(path, leading_to(page), methods=["GET"], include_in_schema=False)
+        serve(app, path, leading_to(page))
 
     async def alias(request: Request) -> Response:
         return await leading_to(MFA + request.path_params["rest"])(request)
 
-    app.add_route(MFA_ALIAS + "{rest:path}", alias, methods=["GET"], include_in_schema=False)
+    serve(app, MFA_ALIAS + "{rest:path}", alias)
 
 
 def routes_for(offers: Offers) -> list[Route]:

@@ -1,6 +1,6 @@
 """What every request for a page goes through, and what every page is told to the browser with."""
 
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TypeVar
 from urllib.parse import parse_qsl
@@ -21,6 +21,7 @@ from services.session.pages.mishaps import Mishaps
 from services.session.pages.paths import PATHS
 from services.session.pages.press import HEADERS, Press
 from shared.errors import CountersignError, Malformed, Mistake, Unavailable
+from shared.http.plain import Endpoint, serve
 
 CSRF_FIELD = "csrfmiddlewaretoken"  # as Django calls it
 MAX_FIELDS = 120
@@ -29,7 +30,6 @@ METHODS = frozenset({"GET", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
 log: structlog.typing.FilteringBoundLogger = structlog.get_logger(__name__)
 
 H = TypeVar("H", bound=Handler)
-Endpoint = Callable[[Request], Awaitable[Response]]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -210,15 +210,13 @@ def add(app: FastAPI, frame: Frame, routes: Sequence[Route], mishaps: Mishaps) -
     for route in routes:
         path = PATHS[route.name]
         allowed.setdefault(path, []).append(route.method)
-        app.add_route(path, _serving(frame, route), methods=[route.method], include_in_schema=False)
+        serve(app, path, _serving(frame, route), [route.method])
     for path, methods in allowed.items():
         others = sorted(METHODS - set(methods))
-        app.add_route(path, mishaps.refusing(methods), methods=others, include_in_schema=False)
+        serve(app, path, mishaps.refusing(methods), others)
     for path in readable(routes):
         if "{" not in path and path != "/":
-            app.add_route(
-                path.rstrip("/"), leading_to(path), methods=["GET"], include_in_schema=False
-            )
+            serve(app, path.rstrip("/"), leading_to(path))
 
 
 def readable(routes: Sequence[Route]) -> list[str]:

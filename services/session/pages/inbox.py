@@ -6,7 +6,6 @@ reads these mails can become anyone.
 
 import asyncio
 import re
-from collections.abc import Awaitable, Callable
 from email.message import EmailMessage
 from email.utils import parsedate_to_datetime
 from pathlib import Path
@@ -20,6 +19,7 @@ from services.session.domain.hosts import is_loopback
 from services.session.gateway.postbox import Inbox, text_of
 from services.session.pages.answers import Show
 from services.session.pages.press import Press
+from shared.http.plain import Endpoint, serve
 
 PATH = "/inbox"
 SHOWN = 50  # messages, newest first
@@ -28,8 +28,6 @@ HEADERS = {
     "Cache-Control": "no-store",
     "Content-Security-Policy": "default-src 'none'; frame-ancestors 'none'",
 }
-
-Endpoint = Callable[[Request], Awaitable[Response]]
 
 
 def add(app: FastAPI, directory: Path, press: Press, *, pages: bool) -> None:
@@ -40,7 +38,7 @@ def add(app: FastAPI, directory: Path, press: Press, *, pages: bool) -> None:
     inbox = Inbox(directory)
     page = _page(inbox, press, leads_back=pages)
     for path, endpoint in ((PATH, page), (f"{PATH}.json", _listing(inbox))):
-        app.add_route(path, _local(endpoint), methods=["GET"], include_in_schema=False)
+        serve(app, path, _local(endpoint))
 
 
 def _local(endpoint: Endpoint) -> Endpoint:
