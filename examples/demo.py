@@ -32,7 +32,7 @@ BASE_URL = os.environ.get("BASE_URL", "http://localhost:8000").rstrip("/")
 MAILBOX = os.environ.get("MAILBOX", f"{BASE_URL}/inbox.json")
 VAR_DIR = Path(os.environ.get("VAR_DIR", "var")).absolute()
 EVENTS_COMMAND = (str(Path(sys.executable).with_name("countersign")), "events")
-PATIENCE = 15.0  # seconds for mail and events to arrive
+PATIENCE = 60.0  # seconds for mail and events to arrive
 WRONG_CODES = 5  # after these the second factor rests
 EVENTS = {
     "mfa.session.signed_up",

@@ -222,6 +222,6 @@ def until(found: Callable[[], T], what: str, seconds: float = PATIENCE) -> T:
 def is_up(url: str) -> bool:
     """Return whether a process says that it is ready."""
     try:
-        return httpx.get(f"{url}/readyz", timeout=2).is_success
+        return httpx.get(f"{url}/readyz", timeout=PATIENCE).is_success
     except httpx.TransportError:
         return False

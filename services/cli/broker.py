@@ -11,6 +11,7 @@ import secrets
 import signal
 import socket
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from importlib.metadata import PackageNotFoundError, distribution
 from pathlib import Path
@@ -21,7 +22,9 @@ from services.cli.lock import open_lock, take
 from shared.errors import ConfigurationError
 
 LOOPBACK = "127.0.0.1"
-PATIENCE = 10.0  # seconds that a server may take to start or to end
+PATIENCE = 30.0  # seconds that a server may take to start or to end
+ANSWER = 1.0  # seconds in which a server that is up says so, or is asked again
+HEED = 5.0  # seconds in which a server that works begins to end, however busy the machine is
 
 
 @dataclass(frozen=True)
@@ -35,7 +38,7 @@ class Broker:
 
     def answers(self) -> bool:
         """Whether the server takes commands now."""
-        return _ask(self.url, "PING") == "+PONG"
+        return _ask(self.url, "PING", ANSWER) == "+PONG"
 
 
 def prepare(var_dir: Path, port: int) -> Broker:
@@ -104,19 +107,20 @@ def _lock(directory: Path, url: str) -> int:
 
 def _end(url: str, directory: Path) -> None:
     """Ask the server to end; where it no longer listens to that, kill it."""
-    if url and _ask(url, "SHUTDOWN") is not None:
+    if url and _ask(url, "SHUTDOWN", HEED) is not None:
         return
     pid = directory / "pid"
     if pid.exists() and (number := pid.read_text().strip()).isdigit():
         # The lock is held, so the server that wrote this number is alive: it is not another's.
-        os.kill(int(number), signal.SIGKILL)
+        with suppress(ProcessLookupError):  # or it has just ended
+            os.kill(int(number), signal.SIGKILL)
 
 
-def _ask(url: str, command: str) -> str | None:
+def _ask(url: str, command: str, within: float) -> str | None:
     """Return the answer's first line, empty where the server went away, None where none listens."""
     place = urlsplit(url)
     try:
-        with socket.create_connection((LOOPBACK, place.port or 0), timeout=1) as connection:
+        with socket.create_connection((LOOPBACK, place.port or 0), timeout=within) as connection:
             connection.sendall(f"AUTH {place.password}\r\n{command}\r\n".encode())
             answers = connection.makefile(encoding="utf-8", errors="replace")
             if answers.readline().strip() != "+OK":

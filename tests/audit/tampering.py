@@ -34,12 +34,12 @@ class Tamperer:
     async def run(self, *commands: str) -> None:
         """Run commands, one after the other."""
         if make_url(self.url).drivername == "sqlite":
-            with closing(sqlite3.connect(make_url(self.url).database or "", timeout=10)) as file:
+            with closing(sqlite3.connect(make_url(self.url).database or "", timeout=60)) as file:
                 for command in commands:
                     file.execute(command)
                 file.commit()
             return
-        connection = await asyncpg.connect(self.url, timeout=10)
+        connection = await asyncpg.connect(self.url, timeout=60)
         try:
             for command in commands:
                 await connection.execute(command)

@@ -7,13 +7,15 @@ from datetime import timedelta
 from prometheus_client import REGISTRY
 
 from services.audit.flows.entering import Ledger
-from services.audit.flows.reading import Reading
+from services.audit.flows.reading import LOOK_AGAIN, Reading
 from tests.audit.facts import fact
+
+WAIT = 20  # seconds that a question waits for its answer, if none comes
 
 
 async def test_who_waits_is_told_when_there_is_something(ledger: Ledger, reading: Reading) -> None:
     readers = [
-        asyncio.create_task(reading.after(number, limit=10, wait=timedelta(seconds=20)))
+        asyncio.create_task(reading.after(number, limit=10, wait=timedelta(seconds=WAIT)))
         for number in (0, 0, 1)
     ]
     await asyncio.sleep(0.3)
@@ -25,7 +27,7 @@ async def test_who_waits_is_told_when_there_is_something(ledger: Ledger, reading
     await ledger.enter([fact(2)])
     third = await readers[2]
 
-    assert time.monotonic() - started < 5
+    assert time.monotonic() - started < WAIT / 2
     assert [[shown.entry.number for shown in page.entries] for page in (first, second, third)] == [
         [1],
         [1],
@@ -41,7 +43,7 @@ async def test_nothing_is_missed_while_entries_pour_in(ledger: Ledger, reading: 
     async def follow() -> None:
         last = 0
         while last < 60:
-            page = await reading.after(last, limit=7, wait=timedelta(seconds=20))
+            page = await reading.after(last, limit=7, wait=timedelta(seconds=WAIT))
             seen.extend(shown.entry.number for shown in page.entries)
             last = page.last
 
@@ -65,22 +67,23 @@ async def test_waiting_costs_next_to_nothing(reading: Reading) -> None:
             or 0.0
         )
 
-    before = statements()
+    before, started = statements(), time.monotonic()
     pages = await asyncio.gather(
         *(reading.after(0, limit=1, wait=timedelta(seconds=2)) for _ in range(50))
     )
     await reading.close()
 
     assert all(page.last == 0 and not page.entries for page in pages)
-    assert statements() - before <= 50 + 4
+    looks = statements() - before - 50
+    assert looks <= (time.monotonic() - started) / LOOK_AGAIN + 2
 
 
 async def test_closing_lets_everyone_go(reading: Reading) -> None:
-    reader = asyncio.create_task(reading.after(0, limit=1, wait=timedelta(seconds=20)))
+    reader = asyncio.create_task(reading.after(0, limit=1, wait=timedelta(seconds=WAIT)))
     await asyncio.sleep(0.1)
 
     started = time.monotonic()
     await reading.close()
 
     assert (await reader).entries == []
-    assert time.monotonic() - started < 2
+    assert time.monotonic() - started < WAIT / 2

@@ -11,6 +11,7 @@ from services.session.domain.limits import Counter, guessed_at
 from services.session.flows.outcomes import Standing
 from tests.session.house import HOME, House, faults_of
 from tests.session.test_limits_growth import connected
+from tests.trail import PATIENCE
 
 AWAY = "203.0.113.77"
 LIMITED = ["too_many_login_attempts"]
@@ -34,7 +35,7 @@ async def last_failure_under_way(house: House, counter: Counter) -> AsyncIterato
             int(ends_at.timestamp() * 1_000_000),
         )
         yield
-        async with asyncio.timeout(4):
+        async with asyncio.timeout(PATIENCE):
             while not await watching.fetch(WAITING):  # noqa: ASYNC110 - nobody would tell
                 await asyncio.sleep(0.01)
         await connection.execute("COMMIT")

@@ -213,7 +213,7 @@ async def test_who_is_being_deleted_is_waited_for(pg_house: House) -> None:
         await connection.execute("DELETE FROM emails")
 
         taking = asyncio.create_task(telling.take_in([report]))
-        async with asyncio.timeout(4):
+        async with asyncio.timeout(trail.PATIENCE):
             while not await watching.fetch(WAITING):  # noqa: ASYNC110 - nobody would tell
                 await asyncio.sleep(0.01)
         await connection.execute("COMMIT")

@@ -17,6 +17,7 @@ from tests import servers
 from tests.shared.conftest import Start
 from tests.shared.proxy import Proxy
 from tests.shared.sample import ADD, BY_ID, EVENTS, LOCATION, PAY_IN, PAY_OUT, REMOVE, Paid
+from tests.trail import PATIENCE
 
 
 @pytest.fixture
@@ -43,7 +44,7 @@ async def until_blocked(connection: Any, count: int = 1) -> None:
         "SELECT count(DISTINCT pid) FROM pg_locks "
         "WHERE NOT granted AND pg_backend_pid() = ANY(pg_blocking_pids(pid))"
     )
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(PATIENCE):
         while await connection.fetchval(waiting) != count:  # noqa: ASYNC110
             await asyncio.sleep(0.01)
 
@@ -280,7 +281,7 @@ async def test_a_holder_of_a_lock_can_be_cancelled(db: Database) -> None:
             await asyncio.Event().wait()
 
     holder = asyncio.create_task(hold())
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(PATIENCE):
         await holding.wait()
     assert not await is_free(db)
     holder.cancel()
@@ -323,7 +324,7 @@ async def test_a_lock_is_free_when_its_holder_is_killed(
 
     holder.kill()
 
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(PATIENCE):
         while not await is_free(db):
             pass
 

@@ -2,7 +2,6 @@
 
 import json
 import signal
-import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -13,12 +12,12 @@ import pytest
 
 from services.suite import FACTORS, SERVICES
 from shared.bus.wire import SOURCE_PREFIX
-from shared.server import DRAIN
 from tests.suite.processes import processes, successor
-from tests.suites import RunningSuite, is_up, running_suite, start_suite, until
+from tests.suites import PATIENCE, RunningSuite, is_up, running_suite, start_suite, until
 
 WEB, WORKER = (f"{command} {' '.join(SERVICES)}" for command in ("serve", "worker"))
 SESSION, SIGNED_UP = f"{SOURCE_PREFIX}session", "mfa.session.signed_up"
+OVERDUE = "graceful shutdown exceeded"  # what uvicorn says of a request that does not end by itself
 PERSON = {"email": "ada@example.com", "password": "correct horse battery staple"}
 
 
@@ -31,7 +30,9 @@ def own_suite(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningSuite
 
 def sign_up(suite: RunningSuite, email: str) -> httpx.Response:
     return httpx.post(
-        f"{suite.base_url}/_allauth/app/v1/auth/signup", json=PERSON | {"email": email}, timeout=120
+        f"{suite.base_url}/_allauth/app/v1/auth/signup",
+        json=PERSON | {"email": email},
+        timeout=PATIENCE,
     )
 
 
@@ -40,8 +41,9 @@ def test_it_is_one_process_for_requests_and_one_for_work(own_suite: RunningSuite
 
 
 def test_both_processes_say_that_they_are_ready(own_suite: RunningSuite) -> None:
-    assert is_up(own_suite.url("SESSION_OPS_PORT"))
-    assert is_up(own_suite.url("SESSION_WORKER_OPS_PORT"))
+    for port in ("SESSION_OPS_PORT", "SESSION_WORKER_OPS_PORT"):
+        url = own_suite.url(port)
+        until(lambda url=url: is_up(url), url)  # type: ignore[misc]
 
 
 @pytest.mark.parametrize("factor", FACTORS)
@@ -52,24 +54,28 @@ def test_the_factors_are_on_no_port(own_suite: RunningSuite, factor: str) -> Non
 
 @pytest.mark.parametrize("factor", FACTORS)
 def test_session_reaches_the_factors_all_the_same(own_suite: RunningSuite, factor: str) -> None:
-    checks = httpx.get(f"{own_suite.url('SESSION_OPS_PORT')}/readyz").json()["checks"]
+    url = f"{own_suite.url('SESSION_OPS_PORT')}/readyz"
 
-    assert checks[f"session_{factor}"]["ok"], checks
+    def reached() -> bool:
+        checks = httpx.get(url, timeout=PATIENCE).json()["checks"]
+        return bool(checks[f"session_{factor}"]["ok"])
+
+    until(reached, f"{factor} at {url}")  # within two seconds, or it is asked again
 
 
 @pytest.mark.parametrize("path", ["/docs", "/openapi.json", "/metrics", "/healthz", "/readyz"])
 def test_what_operators_see_is_not_on_the_public_port(own_suite: RunningSuite, path: str) -> None:
     """D6: documentation, metrics and health are on a port of their own."""
-    assert httpx.get(f"{own_suite.base_url}{path}").status_code == 404
+    assert httpx.get(f"{own_suite.base_url}{path}", timeout=PATIENCE).status_code == 404
 
 
 def test_a_second_start_on_the_same_folder_says_so(own_suite: RunningSuite) -> None:
     second = start_suite(own_suite.var_dir)
 
-    assert second.process.wait(60) == 1
+    assert second.process.wait(PATIENCE) == 1
     second.output.wait_for(f"already runs on {own_suite.var_dir}")
     second.output.wait_for(f"process {own_suite.process.pid}")
-    assert is_up(own_suite.url("SESSION_OPS_PORT"))
+    until(lambda: is_up(own_suite.url("SESSION_OPS_PORT")), "the first, as before")
 
 
 def test_what_is_done_reaches_the_ledger_and_the_inbox(own_suite: RunningSuite) -> None:
@@ -152,11 +158,9 @@ def test_whoever_follows_the_ledger_does_not_hold_up_its_end(tmp_path: Path) -> 
         sign_up(suite, "ada@example.com")
         ledger.wait_for("mfa.session.")  # so it waits for the next one
 
-        began = time.monotonic()
         assert suite.stop() == 0
-        took = time.monotonic() - began
 
-    assert took < DRAIN
+    assert OVERDUE not in suite.output.text
     assert "Traceback" not in suite.output.text
 
 
@@ -168,7 +172,7 @@ def test_ctrl_c_ends_it_cleanly_while_it_starts(tmp_path: Path, while_it_makes: 
 
     starting.process.send_signal(signal.SIGINT)
 
-    assert starting.process.wait(60) == 0
+    assert starting.process.wait(PATIENCE) == 0
     starting.output.wait_for("Countersign has ended.")
     assert "Traceback" not in starting.output.text
 

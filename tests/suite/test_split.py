@@ -12,7 +12,7 @@ from services.cli.environment import KEY_FILES
 from services.suite import SERVICES
 from tests.servers import postgresql_schema
 from tests.suite.processes import processes
-from tests.suites import RunningSuite, is_up, running_suite, until
+from tests.suites import PATIENCE, RunningSuite, is_up, running_suite, until
 
 pytestmark = pytest.mark.long
 
@@ -37,8 +37,9 @@ def test_each_service_and_each_worker_is_a_process(split_suite: RunningSuite) ->
 def test_each_process_answers_operators_on_its_own_port(
     split_suite: RunningSuite, port: str
 ) -> None:
-    assert is_up(split_suite.url(port))
-    assert "countersign" in httpx.get(f"{split_suite.url(port)}/metrics").text
+    url = split_suite.url(port)
+    until(lambda: is_up(url), f"readiness of {url}")
+    assert "countersign" in httpx.get(f"{url}/metrics", timeout=PATIENCE).text
 
 
 @pytest.mark.parametrize("service", SERVICES)
@@ -80,6 +81,7 @@ def test_it_runs_on_postgresql_and_rabbitmq(
         httpx.post(
             f"{suite.base_url}/_allauth/app/v1/auth/signup",
             json={"email": "ada@example.com", "password": "correct horse battery staple"},
+            timeout=PATIENCE,
         )
         assert suite.mailbox.wait_for("ada@example.com")
         assert until(

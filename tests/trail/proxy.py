@@ -30,29 +30,37 @@ class Proxy:
 
     def cut(self) -> None:
         """Break every connection and refuse new ones."""
-        listener, self._listener = self._listener, None
+        with self._lock:
+            listener, self._listener = self._listener, None
+            sockets, self._open = self._open, []
         if listener is not None:
             with suppress(OSError):
                 listener.shutdown(socket.SHUT_RDWR)
             listener.close()
-        with self._lock:
-            sockets, self._open = self._open, []
         for end in sockets:
             with suppress(OSError):
                 end.shutdown(socket.SHUT_RDWR)
             end.close()
 
     def _accept(self, listener: socket.socket) -> None:
-        while self._listener is listener:
+        while True:
             try:
                 near, _ = listener.accept()
+            except OSError:
+                return  # it was cut
+            try:
                 far = socket.create_connection(self._target)
             except OSError:
-                return
+                near.close()  # the server is away, as whoever called will see
+                continue
             with self._lock:
-                self._open += [near, far]
-            if self._listener is not listener:
-                self.cut()
+                is_cut = self._listener is not listener
+                if not is_cut:
+                    self._open += [near, far]
+            if is_cut:  # meanwhile, and perhaps restored: that goes by another listener
+                near.close()
+                far.close()
+                return
             for source, sink in ((near, far), (far, near)):
                 threading.Thread(target=_forward, args=(source, sink), daemon=True).start()
 
