@@ -1,6 +1,6 @@
 """An audit fact, as a service states it: in the past tense and without secrets."""
 
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from typing import ClassVar
 
 EVENTS: dict[str, type["Event"]] = {}
@@ -27,5 +27,5 @@ class Event:
     @property
     def data(self) -> dict[str, object]:
         """What is particular to this kind of event; None is left out."""
-        values = {f.name: getattr(self, f.name) for f in fields(self) if f.name != "user_id"}
-        return {name: value for name, value in values.items() if value is not None}
+        facts = vars(self).items()
+        return {name: fact for name, fact in facts if fact is not None and name != "user_id"}

@@ -25,6 +25,8 @@ WRITER_PATIENCE = 5.0  # seconds to wait for another process that writes
 READER_PATIENCE = 0.5  # seconds; the event loop stands still meanwhile
 POLL = 0.1  # seconds between two looks for something new: an idle process should cost nothing
 
+_LISTS = (list, tuple)
+
 _UNIQUE = {
     sqlite3.SQLITE_CONSTRAINT_UNIQUE,
     sqlite3.SQLITE_CONSTRAINT_PRIMARYKEY,
@@ -62,6 +64,7 @@ class SQLite:
             reader, writer = self._open
             self._open = None
             reader.close()
+            writer.hand_over()
             await asyncio.to_thread(writer.stop)
 
     async def first(self, statement: Statement, params: Mapping[str, object]) -> Row | None:
@@ -154,15 +157,28 @@ class Writer:
     def __init__(self, path: Path, loop: asyncio.AbstractEventLoop) -> None:
         self._path = path
         self._loop = loop
+        self._gathered: list[Job] = []
         self._queue: queue.SimpleQueue[Job | None] = queue.SimpleQueue()
         self._thread = threading.Thread(target=self._run, name=f"writer {path.name}", daemon=True)
         self._thread.start()
 
     async def write(self, steps: tuple[Step, ...]) -> Row | None:
-        """Queue `steps` and wait for their commit."""
+        """Queue `steps` and wait for their commit.
+
+        What is ready in this turn of the loop is handed over together at its end: it shares a
+        commit, and the thread does not fight for the interpreter with those that are still at it.
+        """
         job = Job(steps, self._loop.create_future())
-        self._queue.put(job)
+        if not self._gathered:
+            self._loop.call_soon(self.hand_over)
+        self._gathered.append(job)
         return await job.done
+
+    def hand_over(self) -> None:
+        """Let the thread have what has been gathered."""
+        jobs, self._gathered = self._gathered, []
+        for job in jobs:
+            self._queue.put(job)
 
     def stop(self) -> None:
         """Commit what is queued, and end."""
@@ -282,15 +298,17 @@ def execute(
 ) -> list[Row]:
     """Run one statement to its end and return its rows."""
     sql = statement.sql("sqlite")
-    cursor.execute(sql.text, [_sent(value) for value in sql.arguments(params)])
-    rows = cursor.fetchall()
-    names = [field[0] for field in cursor.description or ()]
-    return [Row(zip(names, row, strict=True)) for row in rows]
+    values = sql.arguments(params)
+    cursor.execute(sql.text, [_array(v) if isinstance(v, _LISTS) else v for v in values])
+    if cursor.description is None:
+        return []  # it changes rows, and returns none
+    names = [field[0] for field in cursor.description]
+    return [Row(zip(names, row, strict=True)) for row in cursor.fetchall()]
 
 
-def _sent(value: object) -> object:
-    """Return `value` as SQLite takes it: a list as a JSON array."""
-    return json.dumps(value, ensure_ascii=False) if isinstance(value, list | tuple) else value
+def _array(values: object) -> str:
+    """Return a list as SQLite takes it: as a JSON array."""
+    return json.dumps(values, ensure_ascii=False)
 
 
 def _deliver(outcomes: Sequence[Outcome]) -> None:

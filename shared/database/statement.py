@@ -131,9 +131,14 @@ class Sql:
 
     def arguments(self, params: Mapping[str, object]) -> list[object]:
         """Return the values in the driver's order. TypeError unless `params` fit exactly."""
-        if params.keys() != self.names:
-            raise TypeError(f"the statement takes {sorted(self.names)}, not {sorted(params)}")
-        return [s.value if isinstance(s, Constant) else params[s] for s in self.slots]
+        # Every name has a slot: if none is missing, and they are as many, they are the same.
+        try:
+            values = [params[s] if isinstance(s, str) else s.value for s in self.slots]
+        except KeyError:
+            values = None
+        if values is not None and len(params) == len(self.names):
+            return values
+        raise TypeError(f"the statement takes {sorted(self.names)}, not {sorted(params)}")
 
 
 def compiled(construct: ClauseElement, dialect: DialectName) -> Sql:
