@@ -9,6 +9,8 @@ from importlib import import_module
 
 import click
 
+from services.cli.loading import loading
+
 COMMANDS = {
     "up": "Start the whole suite and keep it running.",
     "serve": "Serve the HTTP API of one or several services.",
@@ -37,7 +39,8 @@ class Commands(click.Group):
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
         if cmd_name not in COMMANDS:
             return None
-        command: click.Command = getattr(import_module(f"services.cli.{cmd_name}"), cmd_name)
+        with loading():
+            command: click.Command = getattr(import_module(f"services.cli.{cmd_name}"), cmd_name)
         return command
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:

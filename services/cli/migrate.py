@@ -4,6 +4,7 @@ import click
 
 from services.cli.environment import adopt, recall
 from services.cli.failing import telling
+from services.cli.loading import loading
 from services.embedded import database_url, load_settings
 from services.suite import SERVICES
 from shared import migrations
@@ -15,5 +16,7 @@ from shared import migrations
 def migrate(services: tuple[str, ...]) -> None:
     """Bring the databases of SERVICES (default: all) up to date. May run twice at once."""
     adopt(recall())
-    for service, settings in load_settings(services or SERVICES).items():
+    with loading():
+        loaded = load_settings(services or SERVICES)
+    for service, settings in loaded.items():
         migrations.migrate(database_url(service, settings), f"services.{service}.migrations")

@@ -8,6 +8,7 @@ from fastapi import FastAPI
 
 from services.cli.environment import Suite, told
 from services.cli.failing import telling
+from services.cli.loading import loading
 from services.cli.plan import ops_port_name, port_name
 from services.embedded import Lasting, create_apps, load_settings
 from services.suite import FACTORS, SERVICES
@@ -22,9 +23,11 @@ from shared.settings import ServiceSettings
 @telling
 def serve(services: tuple[str, ...]) -> None:
     """Serve the HTTP API of SERVICES from one process, until SIGTERM."""
-    settings = load_settings(services)
-    logs.configure("+".join(services), settings[services[0]].log_level)
-    server.serve(*create_listeners(services, told(), settings))
+    with loading():
+        settings = load_settings(services)
+        logs.configure("+".join(services), settings[services[0]].log_level)
+        listeners = create_listeners(services, told(), settings)
+    server.serve(*listeners)
 
 
 def create_listeners(

@@ -89,9 +89,11 @@ class Supervisor:
     async def _run(self) -> None:
         began = time.monotonic()
         async with asyncio.TaskGroup() as lasting:
-            if self._suite.embeds_broker:
-                await self._start_broker(lasting)
-            await self._prepare()
+            async with asyncio.TaskGroup() as first:
+                first.create_task(self._make_keys())
+                if self._suite.embeds_broker:
+                    first.create_task(self._start_broker(lasting))
+            await asyncio.gather(self._job("migrate"), self._job("bus", "declare"))
             # The inner group ends first: nothing loses its broker while it finishes.
             async with asyncio.TaskGroup() as group:
                 for process in self._processes:
@@ -113,11 +115,10 @@ class Supervisor:
                 raise CannotRun("The embedded broker does not answer.")
             await asyncio.sleep(POLL)
 
-    async def _prepare(self) -> None:
-        """Make keys, tables and queues as far as they are missing."""
+    async def _make_keys(self) -> None:
+        """Make the keys that are missing."""
         if not all((self._suite.key_dir / name).exists() for name in self._suite.key_files):
             await self._job("keys", "init")
-        await asyncio.gather(self._job("migrate"), self._job("bus", "declare"))
 
     async def _job(self, *command: str) -> None:
         process = await self._child(command[0], command, self._suite.variables).start()

@@ -11,6 +11,7 @@ from pydantic import SecretStr
 
 from services.cli.environment import told
 from services.cli.failing import telling
+from services.cli.loading import loading
 from services.cli.plan import ops_port_name
 from services.embedded import create_apps, living, load_settings, transports_to
 from services.suite import FACTORS, SERVICES
@@ -25,11 +26,13 @@ from shared.settings import ServiceSettings
 def worker(services: tuple[str, ...]) -> None:
     """Run the background work of SERVICES in one process, until SIGTERM."""
     suite = told()
-    settings = load_settings(services, by="worker")
     name = f"{'+'.join(services)}-worker"
-    logs.configure(name, settings[services[0]].log_level)
     operations = (suite.internal_host, suite.port(ops_port_name(services, worker=True)))
-    raise SystemExit(frame.run(create_worker(name, settings), operations=operations))
+    with loading():
+        settings = load_settings(services, by="worker")
+        logs.configure(name, settings[services[0]].log_level)
+        app = create_worker(name, settings)
+    raise SystemExit(frame.run(app, operations=operations))
 
 
 def create_worker(name: str, settings: Mapping[str, ServiceSettings]) -> Celery:

@@ -4,8 +4,9 @@ from typing import cast
 
 from pydantic import Field, SecretStr, create_model
 
+from services.cli.environment import adopt, recall
 from services.suite import SERVICES
-from shared.settings import BrokerUrl, PublicKeys, ServiceSettings
+from shared.settings import BrokerUrl, PublicKeys, ServiceSettings, load
 
 
 class BusSettings(ServiceSettings):
@@ -23,6 +24,12 @@ class BusSettings(ServiceSettings):
         description="The public keys of the services, with which `bus dead` says why a message "
         "was refused.",
     )
+
+
+def bus_settings() -> BusSettings:
+    """Return what the command is told, by its environment or by the suite that runs here."""
+    adopt(recall())
+    return load(BusSettings)
 
 
 def passwords_class(names: tuple[str, ...] = SERVICES) -> type[ServiceSettings]:
