@@ -2,13 +2,14 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from importlib import import_module
 
 import click
 from fastapi import FastAPI
 
 from services.cli.environment import Suite, told
 from services.cli.failing import telling
-from services.cli.loading import loading
+from services.cli.loading import loading, wait_for_start
 from services.cli.plan import ops_port_name, port_name
 from services.embedded import Lasting, create_apps, load_settings
 from services.suite import FACTORS, SERVICES
@@ -24,6 +25,9 @@ from shared.settings import ServiceSettings
 def serve(services: tuple[str, ...]) -> None:
     """Serve the HTTP API of SERVICES from one process, until SIGTERM."""
     with loading():
+        for service in services:
+            import_module(f"services.{service}.main")
+        wait_for_start()
         settings = load_settings(services)
         logs.configure("+".join(services), settings[services[0]].log_level)
         listeners = create_listeners(services, told(), settings)

@@ -1,7 +1,7 @@
 """Keeps the processes of a suite running, and ends them as a whole.
 
 The children hold the reading end of a pipe whose writing end only the supervisor has: however it
-dies, they notice, and end too.
+dies, they notice, and end too. By another pipe they are held until they may start.
 """
 
 import asyncio
@@ -17,6 +17,7 @@ import click
 from services.cli import broker, plan
 from services.cli.environment import Suite
 from services.cli.failing import EX_CONFIG
+from services.cli.loading import START_FD
 
 PARENT_FD = "COUNTERSIGN_PARENT_FD"  # what shared.server and shared.worker look for
 
@@ -73,6 +74,7 @@ class Supervisor:
         self._lock = lock
         self._started = started
         self._parent, self._alive = os.pipe()
+        self._held, self._go = os.pipe()
 
     async def run(self) -> None:
         """Run until SIGTERM or SIGINT. Raises CannotRun when there is no point in going on."""
@@ -88,19 +90,23 @@ class Supervisor:
 
     async def _run(self) -> None:
         began = time.monotonic()
-        async with asyncio.TaskGroup() as lasting:
-            async with asyncio.TaskGroup() as first:
-                first.create_task(self._make_keys())
-                if self._suite.embeds_broker:
-                    first.create_task(self._start_broker(lasting))
-            await asyncio.gather(self._job("migrate"), self._job("bus", "declare"))
-            # The inner group ends first: nothing loses its broker while it finishes.
-            async with asyncio.TaskGroup() as group:
-                for process in self._processes:
-                    child = self._child(process.name, process.command, process.variables)
-                    group.create_task(keep(child))
-                await self._ready()
-                self._started(time.monotonic() - began)
+        # The inner group ends first: nothing loses its broker while it finishes.
+        async with asyncio.TaskGroup() as lasting, asyncio.TaskGroup() as group:
+            for process in self._processes:  # they load, and go no further until they may
+                child = self._child(process.name, process.command, process.variables)
+                group.create_task(keep(child))
+            await self._prepare(lasting)
+            os.close(self._go)
+            await self._ready()
+            self._started(time.monotonic() - began)
+
+    async def _prepare(self, lasting: asyncio.TaskGroup) -> None:
+        """Make keys, tables and queues as far as they are missing; a broker, to last, before."""
+        async with asyncio.TaskGroup() as first:
+            first.create_task(self._make_keys())
+            if self._suite.embeds_broker:
+                first.create_task(self._start_broker(lasting))
+        await asyncio.gather(self._job("migrate"), self._job("bus", "declare"))
 
     async def _start_broker(self, group: asyncio.TaskGroup) -> None:
         port = self._suite.port("BROKER_PORT")
@@ -116,7 +122,6 @@ class Supervisor:
             await asyncio.sleep(POLL)
 
     async def _make_keys(self) -> None:
-        """Make the keys that are missing."""
         if not all((self._suite.key_dir / name).exists() for name in self._suite.key_files):
             await self._job("keys", "init")
 
@@ -133,8 +138,8 @@ class Supervisor:
         return Child(
             name=name,
             arguments=(sys.executable, "-m", "services.cli", *command),
-            variables={**variables, PARENT_FD: str(self._parent)},
-            inherited=(self._parent, self._lock),
+            variables={**variables, PARENT_FD: str(self._parent), START_FD: str(self._held)},
+            inherited=(self._parent, self._held, self._lock),
         )
 
     async def _ready(self) -> None:

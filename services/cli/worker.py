@@ -11,7 +11,7 @@ from pydantic import SecretStr
 
 from services.cli.environment import told
 from services.cli.failing import telling
-from services.cli.loading import loading
+from services.cli.loading import loading, wait_for_start
 from services.cli.plan import ops_port_name
 from services.embedded import create_apps, living, load_settings, transports_to
 from services.suite import FACTORS, SERVICES
@@ -29,6 +29,9 @@ def worker(services: tuple[str, ...]) -> None:
     name = f"{'+'.join(services)}-worker"
     operations = (suite.internal_host, suite.port(ops_port_name(services, worker=True)))
     with loading():
+        for service in services:
+            import_module(f"services.{service}.worker")
+        wait_for_start()
         settings = load_settings(services, by="worker")
         logs.configure(name, settings[services[0]].log_level)
         app = create_worker(name, settings)
