@@ -6,13 +6,25 @@ from contextlib import asynccontextmanager
 from typing import Any
 
 import httpx
-from playwright.async_api import Browser, Error, Page, Request, Route, async_playwright
+from playwright.async_api import (
+    Browser,
+    BrowserContext,
+    Error,
+    Page,
+    Request,
+    Route,
+    async_playwright,
+    expect,
+)
 
 from tests import servers
 from tests.contract.document import Answer as Seen
 from tests.contract.watch import Watch, is_public
 from tests.journeys.client import Answer, Client, Json
 from tests.suites import ROOT
+
+TIMEOUT = 60_000  # milliseconds: for a busy machine
+expect.set_options(timeout=TIMEOUT)
 
 EXAMPLES = ROOT / "examples"
 BLANK = "<!doctype html><title>A page of yours</title>"
@@ -50,6 +62,13 @@ async def chromium(*flags: str) -> AsyncIterator[Browser]:
         browser = await playwright.chromium.launch(executable_path=path, args=[*FLAGS, *flags])
         yield browser
         await browser.close()
+
+
+async def new_context(browser: Browser, **options: Any) -> BrowserContext:
+    """Return a browser that has not been anywhere, and waits as long as a busy machine takes."""
+    context = await browser.new_context(**options)
+    context.set_default_timeout(TIMEOUT)
+    return context
 
 
 async def serve_examples(page: Page, origin: str) -> None:

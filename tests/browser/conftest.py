@@ -6,7 +6,7 @@ import pytest
 import pytest_asyncio
 from playwright.async_api import Browser, Page
 
-from tests.browser.chromium import PageClient, chromium, serve_examples, watched
+from tests.browser.chromium import PageClient, chromium, new_context, serve_examples, watched
 from tests.contract.plugin import Plugin
 from tests.journeys.person import Person
 from tests.journeys.suite import PERIOD, SHORT_CODES, Running
@@ -51,7 +51,7 @@ async def page(
     """
     plugin = request.config.pluginmanager.get_plugin("contract")
     assert isinstance(plugin, Plugin)
-    context = await browser.new_context(base_url=own_suite.base_url)
+    context = await new_context(browser, base_url=own_suite.base_url)
     page = await context.new_page()
     await serve_examples(page, own_suite.base_url)
     await page.goto("/blank.html")

@@ -6,6 +6,7 @@ import pytest
 from playwright.async_api import Browser
 
 from tests.browser.accessibility import faults_on_all_screens, weigh
+from tests.browser.chromium import new_context
 from tests.browser.served import served
 from tests.browser.tour import Detour, Tour
 
@@ -25,8 +26,7 @@ async def test_nothing_is_found_on_any_page(
     weights: dict[str, int] = {}
     origins: set[str] = set()
     async with served(tmp_path / "suite", **walk.settings) as site:
-        context = await browser.new_context(base_url=site.base_url, locale=language)
-        context.set_default_timeout(60_000)
+        context = await new_context(browser, base_url=site.base_url, locale=language)
         page = await context.new_page()
 
         async def seen(state: str) -> None:

@@ -6,6 +6,7 @@ import pytest
 from playwright.async_api import Browser, expect
 
 from tests.browser.authenticator import Authenticator
+from tests.browser.chromium import new_context
 from tests.suites import RunningSuite
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
@@ -18,7 +19,7 @@ async def test_a_newcomer_gets_to_a_login_by_passkey_without_reading_anything(
     browser: Browser, own_suite: RunningSuite
 ) -> None:
     """Their mail is where the page with the field for the code says; they copy and paste."""
-    context = await browser.new_context(base_url=own_suite.base_url, locale="en")
+    context = await new_context(browser, base_url=own_suite.base_url, locale="en")
     await context.grant_permissions(["clipboard-read", "clipboard-write"])
     page = await context.new_page()
     await page.add_init_script(NO_AUTOFILL)
@@ -39,7 +40,7 @@ async def test_a_newcomer_gets_to_a_login_by_passkey_without_reading_anything(
         await page.locator("main").get_by_role("link", name="Development inbox").click()
     inbox = await opened.value
     mail = inbox.get_by_role("article").filter(has_text=EMAIL)
-    await mail.get_by_role("button", name="Copy").click(timeout=60_000)
+    await mail.get_by_role("button", name="Copy").click()
     await expect(mail.get_by_role("button", name="Copied")).to_be_visible()
     await inbox.close()
     await page.get_by_label("Code").press("Control+v")

@@ -9,10 +9,10 @@ import pytest_asyncio
 from playwright.async_api import Browser, BrowserContext, Page, expect
 
 from tests.browser.authenticator import Authenticator
+from tests.browser.chromium import new_context
 from tests.browser.served import Served, served
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
-expect.set_options(timeout=60_000)  # milliseconds: for a busy machine
 
 PASSWORD = "correct-horse-9"
 NO_AUTOFILL = "PublicKeyCredential.isConditionalMediationAvailable = async () => false"
@@ -37,8 +37,7 @@ async def site(browser: Browser, tmp_path_factory: pytest.TempPathFactory) -> As
 @pytest_asyncio.fixture(loop_scope="session")
 async def context(browser: Browser, site: Served) -> AsyncIterator[BrowserContext]:
     """A browser that has not been there before."""
-    context = await browser.new_context(base_url=site.base_url, locale="en")
-    context.set_default_timeout(60_000)
+    context = await new_context(browser, base_url=site.base_url, locale="en")
     yield context
     await context.close()
 
@@ -224,7 +223,7 @@ async def test_whose_cookie_was_stolen_sees_the_thief_and_ends_their_session(
 ) -> None:
     await sign_up(page, site, email)
     stolen = await context.cookies()
-    thief = await browser.new_context(base_url=site.base_url, locale="en")
+    thief = await new_context(browser, base_url=site.base_url, locale="en")
     await thief.add_cookies([{**cookie} for cookie in stolen])  # type: ignore[typeddict-item]
     elsewhere = await thief.new_page()
     await elsewhere.goto("/accounts/email/")
@@ -246,8 +245,8 @@ async def test_whose_cookie_was_stolen_sees_the_thief_and_ends_their_session(
 async def test_without_scripts_everything_works_but_keys(
     browser: Browser, site: Served, email: str
 ) -> None:
-    context = await browser.new_context(
-        base_url=site.base_url, locale="en", java_script_enabled=False
+    context = await new_context(
+        browser, base_url=site.base_url, locale="en", java_script_enabled=False
     )
     page = await context.new_page()
     await sign_up(page, site, email)

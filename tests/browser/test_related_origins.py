@@ -8,7 +8,14 @@ from playwright.async_api import Browser, Page
 
 from tests import servers
 from tests.browser.authenticator import Authenticator
-from tests.browser.chromium import PageClient, Thrown, chromium, serve_examples, watched
+from tests.browser.chromium import (
+    PageClient,
+    Thrown,
+    chromium,
+    new_context,
+    serve_examples,
+    watched,
+)
 from tests.browser.conftest import ENV
 from tests.browser.keys import register
 from tests.browser.test_passkeys import is_by_passkey
@@ -61,7 +68,7 @@ async def page(browser: Browser, request: pytest.FixtureRequest) -> AsyncIterato
     """A page of the domain that the passkeys are of."""
     plugin = request.config.pluginmanager.get_plugin("contract")
     assert isinstance(plugin, Plugin)
-    context = await browser.new_context()
+    context = await new_context(browser)
     page = await context.new_page()
     for origin in PAGES:
         await serve_examples(page, origin)
