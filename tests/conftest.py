@@ -11,6 +11,7 @@ from xdist.remote import Producer  # type: ignore[import-untyped]
 from xdist.scheduler import LoadScopeScheduling  # type: ignore[import-untyped]
 
 from shared.bus import topology
+from shared.database import pool, postgresql
 from shared.http import connect
 from tests import servers
 from tests.contract.plugin import Plugin
@@ -54,9 +55,12 @@ collect_ignore = [] if os.environ.get("CHAOS") else ["chaos"]
 def pytest_configure(config: pytest.Config) -> None:
     """Have every answer of the public API, and every event, watched in whichever test it comes.
 
-    And give brokers and services that many tests share the time that they take.
+    And give brokers, databases and services that many tests share the time that they take: how
+    many of a crowd would be turned away before it is their turn depends on the machine.
     """
     topology.CONNECT_WITHIN = PATIENCE
+    pool.WAIT = postgresql.CONNECT_TIMEOUT = postgresql.STATEMENT_TIMEOUT = PATIENCE
+    postgresql.COMMAND_TIMEOUT = PATIENCE + 1
     defaults: dict[str, object] = connect.__kwdefaults__  # type: ignore[assignment]
     defaults["timeout"] = timedelta(seconds=PATIENCE)
     config.pluginmanager.register(Plugin(), "contract")

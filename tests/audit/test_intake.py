@@ -100,7 +100,7 @@ def environment(broker_url: str, ledger_url: str, unused_tcp_port: int) -> dict[
 async def metrics(environment: dict[str, str]) -> str:
     """Return the worker's metrics, or nothing while it starts."""
     try:
-        async with httpx.AsyncClient() as http:
+        async with httpx.AsyncClient(timeout=trail.PATIENCE) as http:
             port = environment["OPERATIONS_PORT"]
             return (await http.get(f"http://127.0.0.1:{port}/metrics")).text
     except httpx.TransportError:

@@ -6,7 +6,6 @@ from pathlib import Path
 
 import pytest
 
-from shared.database import pool, postgresql
 from tests.session.house import SERVICES, House, Urls, open_house
 from tests.tables import create_tables, with_tables
 
@@ -52,14 +51,7 @@ async def house(urls: Urls) -> AsyncIterator[House]:
 
 
 @pytest.fixture
-async def pg_house(postgresql_urls: Urls, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[House]:
-    """All services on PostgreSQL, where races are real.
-
-    Who waits for a connection here waits until there is one: how many of a crowd would be turned
-    away before it is their turn depends on the machine.
-    """
-    monkeypatch.setattr(pool, "WAIT", 60.0)
-    monkeypatch.setattr(postgresql, "STATEMENT_TIMEOUT", 60.0)
-    monkeypatch.setattr(postgresql, "COMMAND_TIMEOUT", 61.0)
+async def pg_house(postgresql_urls: Urls) -> AsyncIterator[House]:
+    """All services on PostgreSQL, where races are real."""
     async with open_house(postgresql_urls) as house:
         yield house

@@ -30,6 +30,7 @@ from tests.shared.sample import (
     Paid,
     wallets,
 )
+from tests.trail import PATIENCE
 
 EVERY = Statement(wallets.select())
 
@@ -359,10 +360,10 @@ async def test_a_write_of_another_process_rings_the_bell(db: Database, migrated_
     async with db.listen("wallets") as bell:
         assert not await bell.wait(0)
         await add(other, "a")
-        assert await bell.wait(5)
+        assert await bell.wait(PATIENCE)
         assert not await bell.wait(0)
         await add(other, "b", "c")
-        assert await bell.wait(5)
+        assert await bell.wait(PATIENCE)
     await other.close()
 
 

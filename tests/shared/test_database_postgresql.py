@@ -113,19 +113,19 @@ async def test_a_later_step_sees_what_was_committed_while_it_waited(
 
 
 async def test_a_statement_that_takes_too_long_writes_nothing(
-    migrated_url: str, monkeypatch: pytest.MonkeyPatch
+    db: Database, migrated_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(postgresql, "STATEMENT_TIMEOUT", 0.2)
-    db = Database(migrated_url, source="sample")
     await db.apply(step(ADD, id="a", owner=None, coins=10))
+    monkeypatch.setattr(postgresql, "STATEMENT_TIMEOUT", 0.2)
+    hasty = Database(migrated_url, source="sample")
 
     async with row_locked(migrated_url, "a"):
         with pytest.raises(Unavailable):
-            await db.apply(step(PAY_IN, id="a", amount=1), Paid(user_id="ada"))
+            await hasty.apply(step(PAY_IN, id="a", amount=1), Paid(user_id="ada"))
+    await hasty.close()
 
     assert await coins(db, "a") == 10
     assert await db.all(EVENTS) == []
-    await db.close()
 
 
 async def test_a_caller_without_a_connection_gives_up(
@@ -232,11 +232,11 @@ async def test_a_call_that_is_cut_off_is_unavailable(proxy: Proxy, postgresql_ur
 async def test_a_server_that_does_not_answer_is_unavailable(
     proxy: Proxy, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(postgresql, "COMMAND_TIMEOUT", 0.3)
-    monkeypatch.setattr(postgresql, "CONNECT_TIMEOUT", 0.3)
+    monkeypatch.setattr(postgresql, "COMMAND_TIMEOUT", 2.0)  # of one that answers, too
     db = Database(proxy.url, source="sample")
     await db.ping()
 
+    monkeypatch.setattr(postgresql, "CONNECT_TIMEOUT", 0.3)
     proxy.freeze()
     for _ in range(2):  # over the connection that is there, and over a new one
         with pytest.raises(Unavailable):
@@ -251,7 +251,7 @@ async def test_a_listener_learns_that_it_hears_nothing_any_more(proxy: Proxy) ->
     async with db.listen("wallets") as bell:
         await proxy.cut()
         with pytest.raises(Unavailable):
-            await bell.wait(5)
+            await bell.wait(PATIENCE)
 
     await db.close()
 
@@ -305,7 +305,7 @@ async def test_a_bell_does_not_ring_for_another_schema(
 
     async with db.listen("wallets") as bell, other.listen("wallets") as theirs:
         await other.apply(step(ADD, id="a", owner=None, coins=1))
-        assert await theirs.wait(5)
+        assert await theirs.wait(PATIENCE)
         assert not await bell.wait(0)
 
     async with db.exclusive("relay") as mine, other.exclusive("relay") as others:

@@ -223,7 +223,7 @@ def test_a_worker_serves_its_health_is_light_when_idle_and_ends_cleanly(
     with processes.running("relay", **relay_environment) as process:
         wait_until(is_ready(relay_environment))
         port = relay_environment["OPERATIONS_PORT"]
-        metrics = httpx.get(f"http://127.0.0.1:{port}/metrics").text
+        metrics = httpx.get(f"http://127.0.0.1:{port}/metrics", timeout=trail.PATIENCE).text
         assert "countersign_background_failures_total" in metrics
 
         time.sleep(1)  # what starting up has left to do is not what is measured
