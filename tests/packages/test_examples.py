@@ -1,5 +1,6 @@
 """The examples of `countersign-events` are run: consumers of three kinds, on one queue."""
 
+import fcntl
 import os
 import subprocess
 import sys
@@ -7,6 +8,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from itertools import count
 from pathlib import Path
+from tempfile import gettempdir
 
 import pytest
 
@@ -29,10 +31,20 @@ def command_of(example: str) -> list[str]:
     if example.endswith(".py"):
         return [sys.executable, str(EXAMPLES / example)]
     path = EXAMPLES / example
-    if not (path.parent / "node_modules" / "amqplib").is_dir():
-        npm = need_program("npm")
-        subprocess.run([npm, "ci", "--no-audit", "--no-fund"], cwd=path.parent, check=True)
+    install_packages(path.parent)
     return [need_program("Node.js"), str(path)]
+
+
+def install_packages(folder: Path) -> None:
+    """Have npm install what `folder` needs, once: other processes run tests beside this one.
+
+    Each installation begins by removing what is there, and notes last what it has made.
+    """
+    with Path(gettempdir(), "countersign_test_npm.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not (folder / "node_modules" / ".package-lock.json").is_file():
+            npm = need_program("npm")
+            subprocess.run([npm, "ci", "--no-audit", "--no-fund"], cwd=folder, check=True)
 
 
 @contextmanager
