@@ -10,6 +10,7 @@ from collections.abc import AsyncIterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass
+from typing import Any
 
 import structlog
 from prometheus_client import Counter, Gauge
@@ -101,28 +102,36 @@ class Relay:
                 await asyncio.sleep(pause)
                 pause = min(2 * pause, LONGEST_PAUSE)
             else:
+                if told:  # another relay has sent what this one had to wait with
+                    log.warning("broker_back", source=self._signer.source)
                 return
 
-    async def _send(
-        self, publisher: Publisher, thread: ThreadPoolExecutor
-    ) -> AsyncIterator[_Batch]:
+    async def _send(self, publisher: Publisher, thread: ThreadPoolExecutor) -> AsyncIterator[None]:
         """Send batch after batch; while the broker stores one, the next is made ready.
 
-        Yields each that is sent and forgotten. The next is not sent before the broker has stored
-        the one before, or the order would be lost.
+        Yields whenever one is sent and forgotten. The next is not sent before that, or the order
+        would be lost; and if it cannot be made ready, the one before is forgotten all the same.
         """
         loop = asyncio.get_running_loop()
         batch = await self._batch(behind=0)
         while batch:
             storing = loop.run_in_executor(thread, publisher.publish, batch.events)
-            storing.add_done_callback(_look_at)  # if nobody waits for it any more
-            full = len(batch.seqs) == BATCH
-            following = await self._batch(behind=batch.last) if full else None
-            await storing
-            await self._outbox.delete(batch.seqs)
-            sent.labels(self._signer.source).inc(len(batch.seqs))
-            yield batch
-            batch = following
+            following = asyncio.create_task(self._behind(batch))
+            for task in (storing, following):
+                task.add_done_callback(_look_at)  # if nobody waits for it any more
+            try:
+                await storing
+                await self._outbox.delete(batch.seqs)
+                sent.labels(self._signer.source).inc(len(batch.seqs))
+                yield
+                batch = await following
+            finally:
+                following.cancel()
+                await asyncio.wait([following])
+
+    async def _behind(self, batch: _Batch) -> _Batch | None:
+        """Return what comes behind a batch, if that may be anything."""
+        return await self._batch(batch.last) if len(batch.seqs) == BATCH else None
 
     async def _batch(self, behind: int) -> _Batch | None:
         """Return the next events, numbered and signed, if there are any."""
@@ -177,10 +186,10 @@ class Relay:
             oldest.remove(source)
 
 
-def _look_at(storing: "asyncio.Future[None]") -> None:
+def _look_at(done: "asyncio.Future[Any]") -> None:
     """Take notice of how it went, so that nobody is told that nobody has."""
-    if not storing.cancelled():
-        storing.exception()
+    if not done.cancelled():
+        done.exception()
 
 
 def _sendable(context: dict[str, object]) -> dict[str, object]:

@@ -79,8 +79,9 @@ def read(url: str, count: int) -> float:
     """
     with Redis.from_url(url) as client:
         left, started = count, time.perf_counter()
-        while left:
+        while left > 0:
             found: Any = client.lrange(topology.STORE, -BATCH, -1)
+            assert found, "fewer messages than were published"
             for message in found:
                 b64decode(json.loads(message)["body"])
             client.ltrim(topology.STORE, 0, -len(found) - 1)

@@ -25,10 +25,12 @@ OTHER = Ed25519PrivateKey.from_private_bytes(b"o" * 32)
 async def tamperer(ledger: Ledger, ledger_url: str, db: Database) -> Tamperer:
     """A ledger of four entries without a checkpoint: as if whoever has its key had signed others.
 
-    Of the third nothing is sealed.
+    Of the third nothing is sealed. The second and the third were signed together with others.
     """
-    text = trail.signed(3, context={}).decode()
-    await ledger.enter([fact(1), fact(2, subject="bob"), fact(3, text=text), fact(4)])
+    _, second = trail.signed_together(2, subject="bob")
+    third, _ = trail.signed_together(2, 3, context={})
+    facts = [fact(2, subject="bob", text=second.decode()), fact(3, text=third.decode())]
+    await ledger.enter([fact(1), *facts, fact(4)])
     return Tamperer(ledger_url, db)
 
 
@@ -62,6 +64,7 @@ async def test_without_their_keys_nobody_says_that_it_does(tamperer: Tamperer) -
     [
         ('"number":', '"numbr":', "the signature of its event does not fit"),
         ('"signature"', '"signaturE"', "its event has no signature"),
+        ('"signaturepath":"A', '"signaturepath":"B', "the signature of its event does not fit"),
         ('"keyid":"demo-1"', '"keyid":"demo-2"', "no key is at hand by which its event is signed"),
     ],
 )
@@ -104,10 +107,21 @@ async def test_an_entry_that_is_filed_under_another_person_is_named(tamperer: Ta
     assert await tamperer.found() == [("altered", 2, 2)]
 
 
-async def test_what_is_no_event_at_all_is_named(tamperer: Tamperer) -> None:
-    await rewrite(tamperer, 3, '{"data"', '["data"')
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [
+        ('{"data"', '["data"'),
+        ('"number":3', '"number":NaN'),
+        ('"number":3', '"number":"\\ud800"'),
+        ('"number":3', '"number":' + "[" * 2000 + "]" * 2000),
+    ],
+)
+async def test_what_is_no_event_at_all_is_named(tamperer: Tamperer, old: str, new: str) -> None:
+    await rewrite(tamperer, 3, old, new)
 
     assert await tamperer.found() == [("altered", 3, 3)]
+    (fault,) = (await tamperer.signed()).faults
+    assert (fault.kind, fault.detail) == ("altered", "its event is none")
 
 
 async def test_what_is_sealed_has_to_fit_to_the_rest(tamperer: Tamperer) -> None:

@@ -302,6 +302,40 @@ async def test_what_is_no_export_is_told_so(tamperer: Tamperer, line: str) -> No
         faults([*lines[:4], line])
 
 
+@pytest.mark.parametrize(
+    ("member", "value"),
+    [
+        ("id", "\ud800"),
+        ("id", 7),
+        ("type", None),
+        ("source", ["totp"]),
+        ("sequence", 2**70),
+        ("sequence", -1),
+        ("sequence", "1"),
+        ("sequence", True),
+        ("entry", 2.0),
+    ],
+)
+async def test_what_no_ledger_can_have_had_is_no_export(
+    tamperer: Tamperer, member: str, value: object
+) -> None:
+    lines = await exported(tamperer)
+    line = json.loads(lines[3])
+    line["leaf"] = json.dumps({**json.loads(line["leaf"]), member: value})
+
+    with pytest.raises(NotAnExport, match="line 4"):
+        faults([*lines[:3], json.dumps(line), *lines[4:]])
+
+
+@pytest.mark.parametrize("event", ["\ud800", 7, ["{}"]])
+async def test_an_event_that_is_no_text_is_no_export(tamperer: Tamperer, event: object) -> None:
+    lines = await exported(tamperer)
+    line = json.dumps({**json.loads(lines[3]), "event": event})
+
+    with pytest.raises(NotAnExport, match="line 4"):
+        faults([*lines[:3], line, *lines[4:]])
+
+
 async def test_a_checkpoint_behind_the_entries_is_not_passed_over(tamperer: Tamperer) -> None:
     lines = await exported(tamperer)
 

@@ -1,6 +1,7 @@
 """The examples of `countersign-events` are run: consumers of three kinds, on one queue."""
 
 import fcntl
+import json
 import os
 import subprocess
 import sys
@@ -14,6 +15,7 @@ import pytest
 
 from shared.bus import topology
 from shared.bus.publisher import Outgoing, Publisher
+from shared.bus.wire import canonical
 from tests import trail
 from tests.servers import need_program
 from tests.suites import Output, until
@@ -106,6 +108,22 @@ def example(request: pytest.FixtureRequest) -> str:
     return name
 
 
+def refused() -> list[bytes]:
+    """Return what no source has signed, as it is."""
+    one, other = trail.signed_together(2, 7, subject="eve")
+    path = json.loads(one)["signaturepath"]
+    return [
+        b"no JSON",
+        trail.signed(7).replace(b'"ada"', b'"eve"'),
+        trail.signed_together(2, 7)[0].replace(b'"ada"', b'"eve"'),
+        canonical({**json.loads(other), "signaturepath": path}),
+        canonical({**json.loads(one), "signaturepath": path + "!"}),
+        canonical({**json.loads(one), "signaturepath": [path]}),
+        canonical({**json.loads(one), "signaturepath": "B" + path[1:]}),
+        canonical({**json.loads(trail.signed(7, subject="eve")), "signaturepath": None}),
+    ]
+
+
 def take_and_refuse(example: str, broker_url: str, keys: Path) -> None:
     """Have an example print what its source has signed, once each, and refuse all else.
 
@@ -116,12 +134,13 @@ def take_and_refuse(example: str, broker_url: str, keys: Path) -> None:
         await_bound(broker_url, output)
         send(broker_url, range(1, 4))
         send(broker_url, range(1, 4))
-        trail.put(broker_url, trail.signed(7).replace(b'"ada"', b'"eve"'), queue=QUEUE)
-        trail.put(broker_url, b"no JSON", queue=QUEUE)
+        for body in refused():
+            trail.put(broker_url, body, queue=QUEUE)
         send(broker_url, range(4, 5), type=ENDED_TYPE)
         output.wait_for(ENDED)
         if topology.speaks_amqp(broker_url):  # Celery refuses after what it has begun
-            until(lambda: trail.waiting(broker_url, f"{QUEUE}.dead") == 2, "two dead letters")
+            dead = len(refused())
+            until(lambda: trail.waiting(broker_url, f"{QUEUE}.dead") == dead, "all dead letters")
 
     lines = [line for line in output.text.splitlines() if LINE in line or ENDED in line]
     assert lines == [LINE] * 3 + [ENDED]

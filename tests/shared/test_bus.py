@@ -145,10 +145,7 @@ def test_a_changed_byte_is_never_believed(place: int, change: int) -> None:
         received = VERIFIER.verify(bytes(body))
     except Refused:
         return
-    # Base64 has bits to spare at the end of the signature: the event itself is as it was.
-    assert json.loads(received.text) | {"signature": ""} == json.loads(trail.signed()) | {
-        "signature": ""
-    }
+    raise AssertionError(received)
 
 
 TOGETHER = trail.signed_together(5)
@@ -168,9 +165,7 @@ def test_a_changed_byte_of_one_of_several_is_never_believed(
         received = VERIFIER.verify(bytes(changed))
     except Refused:
         return
-    assert json.loads(received.text) | {"signature": ""} == json.loads(TOGETHER[which]) | {
-        "signature": ""
-    }
+    raise AssertionError(received)
 
 
 def led(path: object, body: bytes = TOGETHER[0]) -> bytes:
@@ -202,6 +197,7 @@ STEP = STEP_BYTES // 3 * 4  # of base64url
         led(json.loads(TOGETHER[1])["signaturepath"]),
         led(PATH, trail.signed()),
         led("", trail.signed()),
+        led(None, trail.signed()),
         led(PATH, TOGETHER[0].replace(b'"ada"', b'"eve"')),
         led(PATH, trail.signed_together(6)[0]),
     ],
@@ -227,6 +223,13 @@ def tampered(**changes: object) -> bytes:
     """Return a signed event with members replaced after signing."""
     event = {**json.loads(trail.signed()), **changes}
     return json.dumps({k: v for k, v in event.items() if v is not ...}).encode()
+
+
+def written_otherwise() -> list[str]:
+    """Return the right signature, as a decoder that is not strict would read it too."""
+    right: str = json.loads(trail.signed())["signature"]
+    assert right[-1] in "AQgw"
+    return [right + "==", right + "!", "!" + right, right[:-1] + chr(ord(right[-1]) + 1)]
 
 
 def nested(depth: int) -> bytes:
@@ -260,6 +263,7 @@ OTHER = PrivateKey("other-1", "demo", Ed25519PrivateKey.from_private_bytes(b"x" 
         (Flaw.ALTERED, tampered(data={"text": "\ud800"})),
         (Flaw.ALTERED, tampered(signature="!")),
         (Flaw.ALTERED, tampered(signature="é")),
+        *((Flaw.ALTERED, tampered(signature=text)) for text in written_otherwise()),
         (Flaw.FOREIGN, resigned(source="urn:countersign:totp")),
         (Flaw.FOREIGN, resigned(type="mfa.totp.accepted")),
         (Flaw.MISSHAPEN, resigned(type="mfa.demo")),

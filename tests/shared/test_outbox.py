@@ -54,6 +54,7 @@ async def test_what_is_pending_stays_so_until_it_is_deleted(db: Database, outbox
 
     first = await outbox.pending(2)
     again = await outbox.pending(2)
+    assert [row.subject for row in await outbox.pending(2, behind=first[-1].number)] == ["c"]
     await outbox.delete([row.seq for row in first])
     await outbox.delete([row.seq for row in first])
     await outbox.delete([])

@@ -6,6 +6,7 @@ import signal
 import subprocess
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, suppress
+from itertools import groupby
 from typing import Any
 
 import pytest
@@ -14,8 +15,9 @@ from structlog.testing import capture_logs
 
 from shared import context, relay
 from shared.bus import topology
-from shared.bus.wire import EventSigner, EventVerifier, Received
+from shared.bus.wire import SIGNED_AT_ONCE, EventSigner, EventVerifier, Received
 from shared.database import Database
+from shared.errors import Unavailable
 from shared.migrations import migrate
 from shared.outbox import Outbox
 from shared.relay import Relay
@@ -119,6 +121,74 @@ async def test_facts_without_a_canonical_form_hold_nobody_up(db: Database, valke
     odd, even = arrived(valkey_url)
     assert json.loads(json.loads(odd.text)["data"]["text"]) == {"number": 1, "extra": 0.5}
     assert json.loads(even.text)["data"] == {"number": 2}
+
+
+async def test_of_several_batches_each_event_is_sent_once_and_in_order(
+    db: Database, broker_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Though one is made ready while the one before is stored. Each is signed as a whole."""
+    monkeypatch.setattr(relay, "BATCH", 50)
+    trail.declare(broker_url)
+    await happen(db, 130)
+
+    async with relaying(db, broker_url):
+        await eventually(is_empty(db))
+
+    events = arrived(broker_url)
+    assert [event.number for event in events] == list(range(1, 131))
+    signatures = [json.loads(event.text)["signature"] for event in events]
+    sizes = [len(list(same)) for _, same in groupby(signatures)]
+    assert sizes == [SIGNED_AT_ONCE, 50 - SIGNED_AT_ONCE] * 2 + [30]
+
+
+async def test_what_is_stored_is_forgotten_although_what_follows_cannot_be_made_ready(
+    db: Database, broker_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """D5: or each attempt would send it once more."""
+    monkeypatch.setattr(relay, "BATCH", 50)
+    monkeypatch.setattr(relay, "STANDBY", 0.05)
+    trail.declare(broker_url)
+    await happen(db, 130)
+    attempts = 0
+    form = Relay._form
+
+    def failing(self: Relay, row: Any) -> Any:
+        nonlocal attempts
+        if row.number > 50 and attempts < 3:
+            attempts += 1
+            raise Unavailable("The database is away.")
+        return form(self, row)
+
+    monkeypatch.setattr(Relay, "_form", failing)
+
+    async with relaying(db, broker_url):
+        await eventually(is_empty(db))
+
+    assert attempts == 3
+    assert [event.number for event in arrived(broker_url)] == list(range(1, 131))
+
+
+async def test_of_a_broker_that_another_relay_has_reached_it_is_told_that_it_is_back(
+    db: Database, valkey_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(relay, "LONGEST_PAUSE", 0.2)
+    trail.declare(valkey_url)
+    cable = Proxy(valkey_url)
+    cable.cut()
+    with capture_logs() as logs:
+
+        def told(event: str) -> Callable[[], Any]:
+            async def condition() -> bool:
+                return any(line["event"] == event for line in logs)
+
+            return condition
+
+        async with relaying(db, cable.url):
+            await happen(db, 1)
+            await eventually(told("broker_away"))
+            outbox = Outbox(db)
+            await outbox.delete([row.seq for row in await outbox.pending()])
+            await eventually(told("broker_back"))
 
 
 async def test_while_the_broker_is_away_events_wait_and_then_they_leave(

@@ -45,6 +45,7 @@ TRACE_ID = re.compile(r"(?!0{32})[0-9a-f]{32}")
 _ID = re.compile(r"[A-Za-z0-9_-]{1,64}")
 _TYPE = re.compile(r"mfa\.([a-z][a-z0-9_]{0,31})(\.[a-z][a-z0-9_]{0,63}){1,4}")
 _SEQUENCE = re.compile(rf"[0-9]{{{SEQUENCE_DIGITS}}}")
+_SIGNATURE = re.compile(r"[A-Za-z0-9_-]{85}[AQgw]")  # 64 bytes: four bits of the last are none
 _PATH = re.compile(rf"(?:[A-Za-z0-9_-]{{{STEP_BYTES // 3 * 4}}})*")
 _TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{6}Z")
 
@@ -130,7 +131,7 @@ class Form:
 
     @classmethod
     def of(cls, event: Mapping[str, Json]) -> "Form":
-        """Return the form of an event. ValueError if it has none; a signature does not count."""
+        """Return the form of an event, without a signature that it has. ValueError if none."""
         _refuse_inexact(event, MAX_DEPTH)
         behind = {name: value for name, value in event.items() if name > SIGNATURE}
         behind.pop(SIGNATURE_PATH, None)
@@ -203,33 +204,39 @@ class EventVerifier:
     def _check_signature(self, event: dict[str, Json]) -> tuple[str, str]:
         """Return the name of the source whose key signed `event`, and its canonical form."""
         signature, key_id = event.get(SIGNATURE), event.get("keyid")
-        path = event.get(SIGNATURE_PATH)
         if not isinstance(signature, str) or not isinstance(key_id, str):
             raise Refused(Flaw.UNSIGNED)
         if key_id not in self._keys:
             raise Refused(Flaw.UNKNOWN_KEY)
         try:
-            form = Form.of(event)
-            if path is None:
-                self._check(key_id, signature, form.signed)
-            else:
-                self._require_signed(key_id, signature, climbed(leaf_hash(form.signed), _raw(path)))
-            return self._keys[key_id].issuer, form.whole(signature, path)
+            return self._keys[key_id].issuer, self._believed(event, key_id, signature)
         except (InvalidSignature, ValueError) as error:
             raise Refused(Flaw.ALTERED) from error
+
+    def _believed(self, event: dict[str, Json], key_id: str, signature: str) -> str:
+        """Return the canonical form of `event`; InvalidSignature or ValueError if it is not it."""
+        form = Form.of(event)
+        if SIGNATURE_PATH not in event:
+            self._check(key_id, signature, form.signed)
+            return form.whole(signature)
+        path = _encoded(event[SIGNATURE_PATH], _PATH)
+        root = climbed(leaf_hash(form.signed), urlsafe_b64decode(path))
+        self._require_signed(key_id, signature, root)
+        return form.whole(signature, path)
 
     def _check_root(self, key_id: str, signature: str, root: bytes) -> None:
         self._check(key_id, signature, ROOT_PREFIX + root)
 
     def _check(self, key_id: str, signature: str, signed: bytes) -> None:
-        self._keys[key_id].key.verify(urlsafe_b64decode(signature + "=="), signed)
+        raw = urlsafe_b64decode(_encoded(signature, _SIGNATURE) + "==")
+        self._keys[key_id].key.verify(raw, signed)
 
 
-def _raw(path: Json) -> bytes:
-    """Return the bytes of a path: whole steps need no padding, so there is one way to write it."""
-    if not isinstance(path, str) or not _PATH.fullmatch(path):
-        raise ValueError("a path is whole steps in base64url")
-    return urlsafe_b64decode(path)
+def _encoded(value: Json, shape: re.Pattern[str]) -> str:
+    """Return base64url, of which there is one way to write what it stands for. ValueError."""
+    if not isinstance(value, str) or not shape.fullmatch(value):
+        raise ValueError("not base64url of that length")
+    return value
 
 
 def parse(body: bytes) -> dict[str, Json]:

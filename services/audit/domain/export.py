@@ -9,6 +9,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from datetime import datetime
 from typing import Any
 
+from countersign_events.wire import MAX_NUMBER
 from services.audit.domain.checkpoint import Verifier
 from services.audit.domain.entries import Entry, Leaf
 from services.audit.domain.signatures import Signatures
@@ -63,18 +64,35 @@ def _read(lines: Iterable[str]) -> Iterator[Kept | str]:
 
 def _kept(document: dict[str, Any]) -> Kept:
     leaf = json.loads(document["leaf"])
-    number, event = int(leaf["entry"]), document["event"]
+    number, event = _number(leaf["entry"]), document["event"]
     entry = Entry(
         number=number,
         received_at=datetime.fromisoformat(leaf["received"]),
-        id=leaf["id"],
-        type=leaf["type"],
-        source=leaf["source"],
-        sequence=leaf["sequence"],
+        id=_text(leaf["id"]),
+        type=_text(leaf["type"]),
+        source=_text(leaf["source"]),
+        sequence=_number(leaf["sequence"]),
         occurred_at=datetime.fromisoformat(leaf["time"]),
         subject=None,
-        event=None if event is None else str(event),
+        event=None if event is None else _text(event),
         event_hash=bytes.fromhex(leaf["event"]),
     )
     hashed, link = bytes.fromhex(document["hash"]), bytes.fromhex(document["chain"])
     return Kept(number, (entry,), Leaf(number=number, nodes=(hashed,), chain=link))
+
+
+def _text(value: object) -> str:
+    """Return text that UTF-8 can carry, as all that was ever hashed. TypeError, ValueError."""
+    if not isinstance(value, str):
+        raise TypeError
+    value.encode()
+    return value
+
+
+def _number(value: object) -> int:
+    """Return a number as a database can have had it. TypeError, ValueError."""
+    if type(value) is not int:
+        raise TypeError
+    if not 0 <= value <= MAX_NUMBER:
+        raise ValueError
+    return value

@@ -6,10 +6,11 @@ sign: then the bad entry is one of those between two checkpoints. Whoever can si
 well is found by the signatures of the sources, where their public keys are at hand.
 """
 
-import json
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
+
+import orjson
 
 from countersign_events.tree import leaf_hash
 from services.audit.domain.checkpoint import Checkpoint, NoteFlaw, Verifier, read
@@ -178,9 +179,9 @@ class Verification:
         if entry.event is None:
             return None
         try:
-            event = json.loads(entry.event)
+            event = orjson.loads(entry.event)
             subject, sealed = event.get("subject"), event.get(SEALED)
-        except (ValueError, AttributeError, RecursionError):
+        except (ValueError, AttributeError):
             return "its event is none"
         # What was forgotten before there were keys may not even say whom it was about.
         is_unnamed = subject is None and sealed == NOT_KEPT

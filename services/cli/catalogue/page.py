@@ -22,8 +22,9 @@ code, a token or an address of mail.
 
 The catalogue is closed, and this is version {CATALOGUE} of it (`dataschema` is
 `urn:countersign:events:{CATALOGUE}:<type>`). Within a version, types and members are only added.
-The ledger refuses what is not in its catalogue, so update audit before the rest; what was refused
-meanwhile is among the dead letters, and `countersign bus dead replay` hands it in again.
+The workers of audit and session refuse what their catalogue has not, or what is signed in a way
+that they do not know, so update them before the rest, and consumers of your own with them. What was
+refused meanwhile is among the dead letters, and `countersign bus dead replay` hands it in again.
 
 ## The signature
 

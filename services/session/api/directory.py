@@ -1,14 +1,12 @@
 """Finds the endpoint of a request by its path alone, before anything is tried in turn."""
 
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from starlette.requests import Request
-from starlette.responses import Response
-from starlette.routing import Match, Route
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-Endpoint = Callable[[Request], Awaitable[Response]]
+from shared.http.plain import Endpoint, PlainRoute
 
 
 @dataclass(frozen=True)
@@ -19,7 +17,7 @@ class Entry:
     endpoint: Endpoint
 
 
-class Served(Route):
+class Served(PlainRoute):
     """A route for whatever is not listed: it has one method, and `HEAD` does not come with `GET`.
 
     Refusals are counted by it: a method that it does not have is asked of a path that there is.
@@ -28,11 +26,6 @@ class Served(Route):
     def __init__(self, path: str, method: str, endpoint: Endpoint) -> None:
         super().__init__(path, endpoint, include_in_schema=False)
         self.methods = {method}
-
-    def matches(self, scope: Scope) -> tuple[Match, Scope]:
-        """Tell whether this is the route, and add to the scope what FastAPI's routes add."""
-        match, found = super().matches(scope)
-        return match, {**found, "route": self}
 
 
 class Directory:

@@ -24,7 +24,7 @@ from services.session.api.browser import (
     trust_tokens_of,
 )
 from services.session.api.cors import Cors
-from services.session.api.directory import Directory, Endpoint, Entry, Served
+from services.session.api.directory import Directory, Entry, Served
 from services.session.api.envelope import Shown
 from services.session.api.headers import SecurityHeaders, TransportSecurity
 from services.session.api.hosts import AllowedHosts
@@ -56,6 +56,7 @@ from shared import context
 from shared.errors import Malformed, Mistake
 from shared.http import describe as describe_error
 from shared.http import parse_json
+from shared.http.plain import Endpoint
 
 T = TypeVar("T")
 

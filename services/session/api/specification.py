@@ -1,7 +1,7 @@
 """The description of the public API as a whole, and where clients find it."""
 
 import json
-from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from copy import deepcopy
 from dataclasses import dataclass
 from functools import cache
@@ -22,6 +22,7 @@ from services.session.api.openapi import (
     Operation,
 )
 from services.session.domain.sessions import Client
+from shared.http import plain
 
 JSON_PATH = "/_allauth/openapi.json"
 YAML_PATH = "/_allauth/openapi.yaml"
@@ -53,7 +54,6 @@ TAGS = {
 }
 
 Json = dict[str, Any]
-Endpoint = Callable[[Request], Awaitable[Response]]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -104,7 +104,7 @@ def serve(app: FastAPI) -> None:
     document = app.openapi()
     texts = {JSON_PATH: json.dumps(document), YAML_PATH: as_yaml(document)}
     for path, text in texts.items():
-        app.add_route(path, _serving(path, text), methods=["GET"], include_in_schema=False)
+        plain.serve(app, path, _serving(path, text))
 
 
 def as_yaml(document: Json) -> str:
@@ -249,7 +249,7 @@ def _properties(members: Mapping[str, Any]) -> Json:
     return {name: _plain(schema) for name, schema in members.items()}
 
 
-def _serving(path: str, text: str) -> Endpoint:
+def _serving(path: str, text: str) -> plain.Endpoint:
     body = text.encode()
     name = path.rpartition("/")[2]
     headers = {**HEADERS, "Content-Disposition": f"inline; filename=countersign-{name}"}

@@ -1,12 +1,14 @@
 """What others look for under `/.well-known/`, of passkeys and of tokens: nothing of anybody's."""
 
 import json
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from fastapi import FastAPI
 from starlette.requests import Request
 from starlette.responses import Response
+
+from shared.http.plain import Endpoint, serve
 
 RELATED_ORIGINS = "/.well-known/webauthn"
 PASSKEY_ENDPOINTS = "/.well-known/passkey-endpoints"
@@ -16,8 +18,6 @@ HEADERS = {
     # For pages of other origins, by their nature.
     "Cross-Origin-Resource-Policy": "cross-origin",
 }
-
-Endpoint = Callable[[Request], Awaitable[Response]]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -44,13 +44,12 @@ def add(app: FastAPI, passkeys: Passkeys) -> None:
     if passkeys.related_origins:
         documents[RELATED_ORIGINS] = {"origins": list(passkeys.related_origins)}
     for path, document in documents.items():
-        app.add_route(path, _serving(document), methods=["GET"], include_in_schema=False)
+        serve(app, path, _serving(document))
 
 
 def add_keys(app: FastAPI, jwks: Mapping[str, object]) -> None:
     """Serve the keys that access tokens are checked by: a JWK set (RFC 7517 section 5)."""
-    serve = _serving(jwks, "application/jwk-set+json")
-    app.add_route(KEYS, serve, methods=["GET"], include_in_schema=False)
+    serve(app, KEYS, _serving(jwks, "application/jwk-set+json"))
 
 
 def _serving(document: Mapping[str, object], type: str = "application/json") -> Endpoint:

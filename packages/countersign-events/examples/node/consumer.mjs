@@ -25,15 +25,19 @@ const sha256 = (...parts) => createHash("sha256").update(Buffer.concat(parts)).d
 const LEAF = Buffer.of(0);
 const NODE = Buffer.of(1);
 const ROOT = Buffer.from("countersign.events.root.v1\n");
+const PATH = /^(?:[\w-]{44}){0,32}$/;
 const STEP = 33; // bytes: a side, 0 for left and 1 for right, and a hash
 
 // What the signature is over, of an event in canonical form: with a path, the root it leads to.
+// Null if it is no path.
 function signedBytes(form, path) {
   if (path === undefined) return form;
+  if (typeof path !== "string" || !PATH.test(path)) return null;
   const steps = Buffer.from(path, "base64url");
   let node = sha256(LEAF, form);
   for (let at = 0; at < steps.length; at += STEP) {
     const other = steps.subarray(at + 1, at + STEP);
+    if (steps[at] > 1) return null;
     node = steps[at] === 0 ? sha256(NODE, other, node) : sha256(NODE, node, other);
   }
   return Buffer.concat([ROOT, node]);
@@ -50,11 +54,10 @@ function believed(body) {
   const { signature, signaturepath, ...rest } = event ?? {};
   const signer = Object.hasOwn(keys, rest.keyid ?? "") ? keys[rest.keyid] : undefined;
   if (typeof signature !== "string" || signer === undefined) return null;
-  if (signaturepath !== undefined && typeof signaturepath !== "string") return null;
   const x = Buffer.from(signer.key, "base64").toString("base64url");
   const key = createPublicKey({ format: "jwk", key: { kty: "OKP", crv: "Ed25519", x } });
   const signed = signedBytes(Buffer.from(canonical(rest), "utf8"), signaturepath);
-  if (!verify(null, signed, key, Buffer.from(signature, "base64url"))) return null;
+  if (signed === null || !verify(null, signed, key, Buffer.from(signature, "base64url"))) return null;
   const isOwn = rest.source === SOURCE + signer.issuer && rest.type.split(".")[1] === signer.issuer;
   return isOwn ? rest : null; // a source speaks for itself alone
 }
