@@ -21,7 +21,6 @@ NAME = "generated_client"
 EMAIL, PASSWORD = "ada@example.org", "correct horse battery staple"
 
 ENV = {"HEADLESS_SERVE_SPECIFICATION": "true", **SHORT_CODES}
-pytestmark = pytest.mark.timeout(300)  # seconds: there are processes to start beside all else
 
 Json = dict[str, Any]
 

@@ -34,7 +34,7 @@ from tests.journeys.person import pending as half_logged_in
 from tests.journeys.suite import InProcess, in_process
 
 EXAMPLES = 3  # for each operation, in each state, of right requests and of wrong ones
-TIMEOUT = 300  # seconds: a test asks for some thousand answers, beside whatever else is running
+TIMEOUT = 900  # seconds: a test asks for some thousand answers, beside whatever else is running
 STATES = ("nobody", "unverified", "pending", "somebody")
 UNLIMITED: dict[str, Any] = {
     **EVERYTHING,

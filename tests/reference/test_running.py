@@ -26,7 +26,7 @@ from tests.suite.processes import processes
 
 pytestmark = pytest.mark.long
 
-TIMEOUT = 600  # seconds: a journey waits for dozens of mails, beside whatever else is running
+TIMEOUT = 900  # seconds: a journey waits for dozens of mails, beside whatever else is running
 STEPS = 812
 """By one client, in one suite. There may be more, and not fewer."""
 ALWAYS = tuple(difference for difference in DIFFERENCES if not difference.steps)

@@ -31,7 +31,7 @@ from tests.reference.test_keys import (
 from tests.reference.test_passkeys import misfit, with_our_request, with_signal, with_signal_hidden
 from tests.reference.test_reference import Ours, assert_alike, assert_shows
 
-TIMEOUT = 300  # seconds: a test asks for a thousand answers, beside whatever else is running
+TIMEOUT = 900  # seconds: a test asks for a thousand answers, beside whatever else is running
 UNLIMITED: dict[str, Any] = {
     "account_rate_limits": False,
     "mfa_rate_limits": '{"webauthn_login": null, "webauthn_options": null}',

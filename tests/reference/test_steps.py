@@ -11,7 +11,7 @@ from tests.reference.conftest import Peer
 from tests.reference.journey import Ask
 from tests.reference.peer import JOURNEYS, SETTINGS
 
-TIMEOUT = 600  # seconds: whoever asks first has all journeys driven
+TIMEOUT = 900  # seconds: whoever asks first has all journeys driven
 ELSEWHERE = re.compile("provider|phone|tokens/")
 STEPS = 250
 CLIENTS = 2

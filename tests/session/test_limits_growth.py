@@ -55,7 +55,7 @@ async def crowd(house: House) -> None:
     async with connected(house.db) as connection:
         for command in CROWD.split(";"):
             sql = command.replace("$1", str(PEOPLE))
-            await connection.execute(sql, timeout=200)
+            await connection.execute(sql, timeout=500)
 
 
 async def plans(house: House, sent: Sequence[tuple[str, list[object]]]) -> dict[str, str]:
@@ -99,7 +99,6 @@ async def log_in(ada: Visitor) -> None:
 
 
 @pytest.mark.long
-@pytest.mark.timeout(300)
 async def test_no_statement_walks_a_table(pg_house: House) -> None:
     """Among a million others, all goes by indexes: logins, accepted or refused, and sessions."""
     ada = await (await pg_house.visitor().join()).protect()
