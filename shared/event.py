@@ -1,7 +1,8 @@
 """An audit fact, as a service states it: in the past tense and without secrets."""
 
-from dataclasses import dataclass
-from typing import ClassVar
+from dataclasses import dataclass, fields
+from functools import cache
+from typing import Any, ClassVar
 
 EVENTS: dict[str, type["Event"]] = {}
 """Every declared event by its type: the closed catalogue, as far as it has been imported."""
@@ -27,5 +28,11 @@ class Event:
     @property
     def data(self) -> dict[str, object]:
         """What is particular to this kind of event; None is left out."""
-        facts = vars(self).items()
-        return {name: fact for name, fact in facts if fact is not None and name != "user_id"}
+        facts = ((name, getattr(self, name)) for name in _particular(type(self)))
+        return {name: fact for name, fact in facts if fact is not None}
+
+
+@cache
+def _particular(kind: type[Any]) -> tuple[str, ...]:
+    """Return the fields that a kind of event has besides those of all; found out once."""
+    return tuple(field.name for field in fields(kind) if field.name != "user_id")

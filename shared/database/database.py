@@ -23,7 +23,11 @@ from shared.event import Event
 STATEMENTS = Counter(
     "countersign_database_statements", "Statements sent to the database.", ["source", "kind"]
 )
-COMMITS = Counter("countersign_database_commits", "Transactions that wrote.", ["source"])
+COMMITS = Counter(
+    "countersign_database_commits",
+    "Changes that were written. On SQLite several may share a transaction.",
+    ["source"],
+)
 SECONDS = Histogram(
     "countersign_database_seconds",
     "Time until the database answered.",

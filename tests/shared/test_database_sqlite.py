@@ -105,6 +105,32 @@ async def test_many_writes_share_a_commit(db: Database, path: Path) -> None:
     assert _commits(path) - before <= 3
 
 
+async def test_writes_of_one_turn_share_a_commit(db: Database, path: Path) -> None:
+    await db.apply(step(ADD, id="a", owner=None, coins=0))
+    before = _commits(path)
+
+    rows = await asyncio.gather(*(db.apply(step(PAY_IN, id="a", amount=1)) for _ in range(16)))
+
+    assert sorted(row.coins for row in rows if row) == list(range(1, 17))
+    assert _commits(path) - before == 1
+
+
+async def test_what_is_written_in_the_turn_of_the_end_is_finished(
+    db: Database, migrated_url: str
+) -> None:
+    writing = asyncio.create_task(db.apply(step(ADD, id="a", owner=None, coins=7)))
+    await asyncio.sleep(0)
+
+    await db.close()
+
+    assert await asyncio.wait_for(writing, 60) is not None
+    again = Database(migrated_url, source="sample")
+    row = await again.find(BY_ID, id="a")
+    await again.close()
+    assert row is not None
+    assert row.coins == 7
+
+
 def _commits(path: Path) -> int:
     """Count the commits in the write-ahead log: frames that say how large the database is.
 
