@@ -1,8 +1,7 @@
 """An audit fact, as a service states it: in the past tense and without secrets."""
 
 from dataclasses import dataclass, fields
-from functools import cache
-from typing import Any, ClassVar
+from typing import ClassVar
 
 EVENTS: dict[str, type["Event"]] = {}
 """Every declared event by its type: the closed catalogue, as far as it has been imported."""
@@ -28,11 +27,17 @@ class Event:
     @property
     def data(self) -> dict[str, object]:
         """What is particular to this kind of event; None is left out."""
-        facts = ((name, getattr(self, name)) for name in _particular(type(self)))
+        facts = ((name, getattr(self, name)) for name in _particular(self))
         return {name: fact for name, fact in facts if fact is not None}
 
 
-@cache
-def _particular(kind: type[Any]) -> tuple[str, ...]:
-    """Return the fields that a kind of event has besides those of all; found out once."""
-    return tuple(field.name for field in fields(kind) if field.name != "user_id")
+_PARTICULAR: dict[str, tuple[str, ...]] = {}
+
+
+def _particular(event: Event) -> tuple[str, ...]:
+    """Return the fields that events of this type have besides those of all; found out once."""
+    names = _PARTICULAR.get(event.type)
+    if names is None:
+        names = tuple(field.name for field in fields(event) if field.name != "user_id")
+        _PARTICULAR[event.type] = names
+    return names
