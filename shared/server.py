@@ -15,9 +15,7 @@ from starlette.types import ASGIApp
 
 from shared.errors import ConfigurationError
 from shared.http.protocol import BoundedProtocol
-
-PARENT_FD = "COUNTERSIGN_PARENT_FD"
-"""Names the descriptor of a pipe whose other end the parent holds, and never writes to."""
+from shared.inherited import PARENT_FD, inherited
 
 KEEP_ALIVE = 75  # seconds; longer than our own client's 30
 DRAIN = 8  # seconds that requests in flight have to end
@@ -58,12 +56,9 @@ def on_parent_gone(stop: Callable[[], None]) -> None:
     A process killed with SIGKILL can tell nobody; but the system closes its end of the pipe.
     Without a pipe in the environment nothing happens.
     """
-    number = os.environ.get(PARENT_FD)
-    if number is None:
+    descriptor = inherited(PARENT_FD)
+    if descriptor is None:
         return
-    if not (number.isascii() and number.isdigit()):
-        raise ConfigurationError([f"{PARENT_FD} must be the number of a file descriptor."])
-    descriptor = int(number)
 
     def watch() -> None:
         try:

@@ -1,5 +1,6 @@
 """Databases and brokers for every test: fresh, isolated, gone afterwards."""
 
+import gc
 import os
 from collections.abc import Callable, Iterator
 from datetime import timedelta
@@ -80,6 +81,13 @@ def pytest_xdist_auto_num_workers(config: pytest.Config) -> int:
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
     """Say which servers the tests ran with: a skipped half should not pass for a whole."""
     terminalreporter.write_line(f"servers: {servers.report()}")
+
+
+@pytest.fixture(autouse=True)
+def _collected() -> Iterator[None]:
+    """Have the collector see again what a command hid from it: it tells what was left unclosed."""
+    yield
+    gc.unfreeze()
 
 
 @pytest.fixture(scope="session")

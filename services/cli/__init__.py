@@ -5,11 +5,10 @@ stays small and an image with one factor needs no other factor's packages.
 """
 
 from collections.abc import Sequence
-from importlib import import_module
 
 import click
 
-from services.cli.loading import loading
+from services.cli.group import LazyGroup
 
 COMMANDS = {
     "up": "Start the whole suite and keep it running.",
@@ -30,25 +29,22 @@ COMMANDS = {
 """Name and summary of each command; the module of that name has the command itself."""
 
 
-class Commands(click.Group):
-    """A group that imports a command only when it is called by name."""
+class Commands(LazyGroup):
+    """A group that says what its commands are for without importing any."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:
         return list(COMMANDS)
-
-    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
-        if cmd_name not in COMMANDS:
-            return None
-        with loading():
-            command: click.Command = getattr(import_module(f"services.cli.{cmd_name}"), cmd_name)
-        return command
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         with formatter.section("Commands"):
             formatter.write_dl(list(COMMANDS.items()))
 
 
-@click.group(cls=Commands, context_settings={"help_option_names": ["-h", "--help"]})
+@click.group(
+    cls=Commands,
+    later={name: f"services.cli.{name}" for name in COMMANDS},
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
 @click.version_option(package_name="countersign")
 def countersign() -> None:
     """Multi-factor authentication as a suite of small services."""

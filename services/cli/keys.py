@@ -16,7 +16,6 @@ import json
 import secrets
 from base64 import b64encode
 from collections.abc import Iterator
-from importlib import import_module
 from pathlib import Path
 
 import click
@@ -34,6 +33,7 @@ from services.cli.environment import (
     token_key_file,
     write_private,
 )
+from services.cli.group import LazyGroup
 from services.session.domain.token_keys import parse_signing_key
 from services.session.domain.token_strategy import Algorithm
 from shared import auth, cipher
@@ -48,20 +48,8 @@ folder = click.option(
 )
 
 
-class Keys(click.Group):
-    """A group that imports `reseal` only when it is called: it needs the services themselves."""
-
-    def list_commands(self, ctx: click.Context) -> list[str]:
-        return [*super().list_commands(ctx), "reseal"]
-
-    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
-        if cmd_name != "reseal":
-            return super().get_command(ctx, cmd_name)
-        command: click.Command = import_module("services.cli.reseal").reseal
-        return command
-
-
-@click.group(cls=Keys)
+# `reseal` needs the services themselves.
+@click.group(cls=LazyGroup, later={"reseal": "services.cli.reseal"})
 def keys() -> None:
     """Make and check the keys of the suite, and seal by new ones what old ones have sealed."""
 

@@ -1,12 +1,11 @@
 """How a command loads what it runs on: without looking for garbage, and ahead of its turn."""
 
 import gc
-import os
+import select
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 
-START_FD = "COUNTERSIGN_START_FD"
-"""Names the descriptor of a pipe whose other end the supervisor closes when it is time to start."""
+from shared.inherited import START_FD, inherited
 
 
 @contextmanager
@@ -30,9 +29,14 @@ def loading() -> Iterator[None]:
 def wait_for_start() -> None:
     """Wait until keys, tables and queues have been made; without a supervisor, they have been.
 
-    To be called once the code is there, and before anything is read, opened or listened to.
+    To be called once the code is there, and before anything is read, opened or listened to. Leaves
+    with SystemExit if the supervisor is gone before it has said so. Raises ConfigurationError.
     """
-    number = os.environ.get(START_FD)
-    if number is not None:
-        with suppress(OSError):  # the descriptor is no pipe of ours: whoever set it is not there
-            os.read(int(number), 1)
+    descriptor = inherited(START_FD)
+    if descriptor is None:
+        return
+    pipe = select.poll()
+    pipe.register(descriptor, select.POLLIN)
+    ((_, seen),) = pipe.poll()
+    if seen != select.POLLIN:  # its other end is closed, as is all that a killed process had
+        raise SystemExit

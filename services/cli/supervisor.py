@@ -1,7 +1,8 @@
 """Keeps the processes of a suite running, and ends them as a whole.
 
 The children hold the reading end of a pipe whose writing end only the supervisor has: however it
-dies, they notice, and end too. By another pipe they are held until they may start.
+dies, they notice, and end too. By another pipe they are held until it says that they may start:
+its end alone must not, for that is also how the death of the supervisor looks.
 """
 
 import asyncio
@@ -17,9 +18,7 @@ import click
 from services.cli import broker, plan
 from services.cli.environment import Suite
 from services.cli.failing import EX_CONFIG
-from services.cli.loading import START_FD
-
-PARENT_FD = "COUNTERSIGN_PARENT_FD"  # what shared.server and shared.worker look for
+from shared.inherited import PARENT_FD, START_FD
 
 ENDED = "Countersign has ended."
 
@@ -27,6 +26,7 @@ ENDING = 8.5  # seconds that a process has to finish what it is doing
 LATE = 30.0  # seconds after which the person is told what is not ready
 FIRST_DELAY, LONGEST_DELAY = 0.25, 30.0  # seconds before a dead process is started again
 STEADY = 30.0  # seconds of life after which a process's next delay is the first again
+GO = b"\n"  # stays in the pipe: who is started again finds it there
 POLL = 0.05  # seconds
 ANSWER = 2.0  # seconds that a process has to say whether it is ready
 
@@ -96,7 +96,7 @@ class Supervisor:
                 child = self._child(process.name, process.command, process.variables)
                 group.create_task(keep(child))
             await self._prepare(lasting)
-            os.close(self._go)
+            os.write(self._go, GO)
             await self._ready()
             self._started(time.monotonic() - began)
 
@@ -106,7 +106,9 @@ class Supervisor:
             first.create_task(self._make_keys())
             if self._suite.embeds_broker:
                 first.create_task(self._start_broker(lasting))
-        await asyncio.gather(self._job("migrate"), self._job("bus", "declare"))
+        async with asyncio.TaskGroup() as second:  # if one fails, the other ends before its broker
+            second.create_task(self._job("migrate"))
+            second.create_task(self._job("bus", "declare"))
 
     async def _start_broker(self, group: asyncio.TaskGroup) -> None:
         port = self._suite.port("BROKER_PORT")

@@ -25,13 +25,13 @@ from shared.settings import ServiceSettings
 @telling
 def worker(services: tuple[str, ...]) -> None:
     """Run the background work of SERVICES in one process, until SIGTERM."""
-    suite = told()
     name = f"{'+'.join(services)}-worker"
-    operations = (suite.internal_host, suite.port(ops_port_name(services, worker=True)))
     with loading():
         for service in services:
             import_module(f"services.{service}.worker")
         wait_for_start()
+        suite = told()
+        operations = (suite.internal_host, suite.port(ops_port_name(services, worker=True)))
         settings = load_settings(services, by="worker")
         logs.configure(name, settings[services[0]].log_level)
         app = create_worker(name, settings)

@@ -1,6 +1,7 @@
 """Processes are kept running, with pauses that grow, and ended for sure."""
 
 import asyncio
+import os
 import signal
 import sys
 from pathlib import Path
@@ -8,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from services.cli import supervisor
+from services.cli.environment import Suite
 from services.cli.failing import EX_CONFIG
 from services.cli.supervisor import CannotRun, Child, keep
 from tests.suites import until
@@ -58,6 +60,28 @@ async def test_no_more_is_awaited_of_what_has_ended() -> None:
     await supervisor.end(process)
 
     assert process.returncode == 4
+
+
+async def test_a_job_ends_when_another_has_failed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Before the broker that it uses is ended."""
+    declaring = tmp_path / "process"
+    programs = {
+        "keys": "",
+        "migrate": f"import os\nwhile not os.path.lexists({str(declaring)!r}): pass\nexit(1)",
+        "bus": f"import os, signal; os.symlink(str(os.getpid()), {str(declaring)!r});"
+        "signal.pause()",
+    }
+    suite = Suite({"VAR_DIR": str(tmp_path)})
+    preparing = supervisor.Supervisor(suite, (), lock=0, started=lambda _: None)
+    monkeypatch.setattr(preparing, "_child", lambda name, *_: child(programs[name]))
+
+    with pytest.raises(CannotRun, match="`countersign migrate` failed"):
+        await preparing.run()
+
+    with pytest.raises(ProcessLookupError):
+        os.kill(int(declaring.readlink().name), 0)
 
 
 async def test_a_port_where_nobody_answers_is_not_ready(unused_tcp_port: int) -> None:

@@ -14,8 +14,8 @@ from services.cli import plan
 from services.cli.environment import Suite, read
 from services.cli.keys import make
 from services.cli.supervisor import is_ready
+from shared.inherited import PARENT_FD
 from shared.migrations import migrate
-from shared.server import PARENT_FD
 from tests.suites import PATIENCE, ROOT, free_ports, until
 
 # With a tolerance of three, seven codes are good at any time: nobody has to wait for the next one.

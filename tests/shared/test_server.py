@@ -20,7 +20,8 @@ from starlette.types import Receive, Scope, Send
 
 from shared.errors import ConfigurationError
 from shared.http import protocol
-from shared.server import Listener, _config, serve
+from shared.inherited import PARENT_FD
+from shared.server import Listener, _config, on_parent_gone, serve
 
 SCRIPT = """
 import asyncio, json, sys
@@ -123,7 +124,7 @@ def test_a_request_in_flight_is_answered_before_the_end() -> None:
 
 def test_the_end_of_the_parent_is_the_end() -> None:
     reading, writing = os.pipe()
-    environment = os.environ | {"COUNTERSIGN_PARENT_FD": str(reading)}
+    environment = os.environ | {PARENT_FD: str(reading)}
     with running(env=environment, pass_fds=[reading]) as process:
         ports_of(process)
         os.close(reading)
@@ -132,6 +133,16 @@ def test_the_end_of_the_parent_is_the_end() -> None:
 
         assert rest_of(process) == ["-first", "-second", "end"]
         assert process.returncode == 0
+
+
+@pytest.mark.parametrize("number", ["", "x", "-1", "9" * 20])
+def test_a_parent_that_is_no_descriptor_is_refused(
+    monkeypatch: pytest.MonkeyPatch, number: str
+) -> None:
+    monkeypatch.setenv(PARENT_FD, number)
+
+    with pytest.raises(ConfigurationError, match=PARENT_FD):
+        on_parent_gone(lambda: None)
 
 
 @contextmanager

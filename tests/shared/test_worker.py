@@ -21,8 +21,8 @@ from shared import worker
 from shared.bus import topology
 from shared.bus.publisher import Outgoing, Publisher
 from shared.errors import ConfigurationError, Unavailable
+from shared.inherited import PARENT_FD
 from shared.migrations import migrate
-from shared.server import PARENT_FD
 from shared.worker import Background, background, create_celery
 from tests import trail
 from tests.trail import processes

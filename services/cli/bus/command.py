@@ -2,7 +2,6 @@
 
 import json
 from collections.abc import Sequence
-from importlib import import_module
 
 import click
 
@@ -11,6 +10,7 @@ from services.cli.bus.management import Management
 from services.cli.bus.settings import BusSettings, bus_settings, passwords_class, setting_of
 from services.cli.bus.users import Definitions, definitions, require_consumer, vhost_of
 from services.cli.failing import telling
+from services.cli.group import LazyGroup
 from services.session.domain.reports import REPORTED
 from services.suite import SERVICES
 from shared.bus import topology
@@ -18,20 +18,8 @@ from shared.errors import ConfigurationError
 from shared.settings import load
 
 
-class Bus(click.Group):
-    """A group that imports `dead` only when it is called: it judges events as consumers do."""
-
-    def list_commands(self, ctx: click.Context) -> list[str]:
-        return sorted([*super().list_commands(ctx), "dead"])
-
-    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
-        if cmd_name != "dead":
-            return super().get_command(ctx, cmd_name)
-        command: click.Command = import_module("services.cli.bus.dead").dead
-        return command
-
-
-@click.group(cls=Bus)
+# `dead` judges events as consumers do, and needs for that what they are made of.
+@click.group(cls=LazyGroup, later={"dead": "services.cli.bus.dead"})
 def bus() -> None:
     """Declare and check the audit bus, its users, and look after dead letters."""
 
