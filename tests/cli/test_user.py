@@ -372,6 +372,7 @@ def test_sessions_are_ended_one_or_all(desk: Desk) -> None:
     assert desk.told()[1:] == [MailKind.SESSIONS_ENDED]
 
 
+@pytest.mark.long
 async def test_a_session_of_the_suite_is_listed_and_ended(tmp_path: Path) -> None:
     """A process of its own, beside a suite that goes on: a user agent cannot steer the terminal."""
     async with in_process(tmp_path) as suite:

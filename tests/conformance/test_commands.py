@@ -76,6 +76,7 @@ async def run(*arguments: str, cwd: Path = ROOT) -> tuple[int, str]:
     return process.returncode or 0, output.decode()
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(
     "prover",
     [
@@ -181,6 +182,7 @@ def test_devices_are_made_by_whatever_is_named() -> None:
     assert commanded("x", options={"a": 1})().options == {"a": 1}
 
 
+@pytest.mark.long
 async def test_the_plugin_runs_a_test_for_each_rule(place: Place, tmp_path: Path) -> None:
     (tmp_path / "test_mine.py").write_text(
         "def test_the_protocol_is_kept(factor_rule):\n    factor_rule()\n"
@@ -203,6 +205,7 @@ async def test_the_plugin_runs_a_test_for_each_rule(place: Place, tmp_path: Path
     assert "proofs answer no challenge here" in output
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("place", [Replays], indirect=True)
 async def test_the_plugin_takes_a_fixture_and_fails_with_the_reason(
     place: Place, tmp_path: Path
