@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from tests.session.house import SERVICES, House, Urls, open_house
+from tests.session.making import MakeApi, making
 from tests.tables import create_tables, with_tables
 
 LOCATIONS = [f"services.{service}.migrations" for service in SERVICES]
@@ -55,3 +56,10 @@ async def pg_house(postgresql_urls: Urls) -> AsyncIterator[House]:
     """All services on PostgreSQL, where races are real."""
     async with open_house(postgresql_urls) as house:
         yield house
+
+
+@pytest.fixture(params=["app", "browser"])
+async def make_api(request: pytest.FixtureRequest, house: House) -> AsyncIterator[MakeApi]:
+    """What makes a client of an application with these settings."""
+    async with making(house, request.param) as make:
+        yield make

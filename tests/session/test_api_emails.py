@@ -1,18 +1,14 @@
 """Addresses over the public API: what clients see, by code and by link."""
 
 import json
-from collections.abc import AsyncIterator, Callable
-from contextlib import AsyncExitStack
-from typing import Any
 
 import pytest
-from fastapi import FastAPI
 
 from services.session.domain.mails import MailKind
-from services.session.main import create_app
 from tests.session.addressing import BOB, LATER, NEW, PAGE, SOON, key, key_of
-from tests.session.house import ADA, PASSWORD, House
-from tests.session.test_api_contract import Answer, Api, clients, settings_for
+from tests.session.house import ADA, PASSWORD
+from tests.session.making import MakeApi
+from tests.session.test_api_contract import Answer, Api
 
 EMAIL, VERIFY, RESEND = "account/email", "auth/email/verify", "auth/email/verify/resend"
 HEADER = "x-email-verification-key"
@@ -27,24 +23,6 @@ NOT_KNOWN = {
     "code": "unknown_email",
     "param": "email",
 }
-
-MakeApi = Callable[..., Any]
-
-
-@pytest.fixture(params=["app", "browser"])
-async def make_api(request: pytest.FixtureRequest, house: House) -> AsyncIterator[MakeApi]:
-    """What makes a client of an application with these settings."""
-    async with AsyncExitStack() as stack:
-
-        async def make(**changes: object) -> Api:
-            app: FastAPI = create_app(settings_for(house, **changes), house.clock, house.wires)
-            await stack.enter_async_context(app.router.lifespan_context(app))
-            made = clients(app, house, request.param)
-            stack.push_async_callback(made.aclose)  # type: ignore[attr-defined]
-            new: Callable[[], Api] = await anext(made)
-            return new()
-
-        yield make
 
 
 @pytest.fixture

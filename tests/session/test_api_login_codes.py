@@ -1,20 +1,18 @@
 """Login codes over the public API: what clients see, what is trusted, and what can be set."""
 
-from collections.abc import AsyncIterator, Callable
-from contextlib import AsyncExitStack
-from typing import Any
+from collections.abc import AsyncIterator
 
 import pytest
-from fastapi import FastAPI
 from pydantic import ValidationError
 
 from services.session.domain.codes import CodeFormat
 from services.session.domain.login_by_code import ALWAYS
 from services.session.domain.mails import MailKind
 from services.session.domain.methods import MethodKind
-from services.session.main import create_app, edge_settings
+from services.session.main import edge_settings
 from tests.session.house import ADA, PASSWORD, House
-from tests.session.test_api_contract import Answer, Api, clients, settings_for
+from tests.session.making import MakeApi
+from tests.session.test_api_contract import Answer, Api
 from tests.session.test_api_passkeys import KEYS_ON, LOGIN, add_key
 from tests.session.test_api_settings import settings
 from tests.session.trusting import COOKIE, Trusting, open_trusting, pending
@@ -26,24 +24,6 @@ WAYS = [{"id": "login"}, {"id": "login_by_code"}, {"id": "signup"}]
 WAITING = [{"id": "login"}, {"id": "login_by_code", "is_pending": True}, {"id": "signup"}]
 INCORRECT = {"message": "Incorrect code.", "code": "incorrect_code", "param": "code"}
 ENABLED = {"account_login_by_code_enabled": True, "account_login_by_code_supports_resend": True}
-
-MakeApi = Callable[..., Any]
-
-
-@pytest.fixture(params=["app", "browser"])
-async def make_api(request: pytest.FixtureRequest, house: House) -> AsyncIterator[MakeApi]:
-    """What makes a client of an application with these settings."""
-    async with AsyncExitStack() as stack:
-
-        async def make(**changes: object) -> Api:
-            app: FastAPI = create_app(settings_for(house, **changes), house.clock, house.wires)
-            await stack.enter_async_context(app.router.lifespan_context(app))
-            made = clients(app, house, request.param)
-            stack.push_async_callback(made.aclose)  # type: ignore[attr-defined]
-            new: Callable[[], Api] = await anext(made)
-            return new()
-
-        yield make
 
 
 @pytest.fixture

@@ -11,12 +11,10 @@ from services.session.domain.codes import CodeFormat
 from services.session.domain.mails import MailKind
 from services.session.domain.password_reset import PasswordResets
 from tests.session.house import ADA, PASSWORD, House
+from tests.session.making import MakeApi
 from tests.session.test_api_contract import Answer, Api
-from tests.session.test_api_login_codes import MakeApi, make_api
 from tests.session.test_api_settings import settings
 from tests.session.trusting import Trusting, open_trusting, pending, protected
-
-__all__ = ["make_api"]
 
 REQUEST, RESET = "auth/password/request", "auth/password/reset"
 HEADER = "X-Password-Reset-Key"

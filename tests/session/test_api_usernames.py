@@ -1,37 +1,15 @@
 """Usernames over the public API: what clients see."""
 
-from collections.abc import AsyncIterator, Callable
-from contextlib import AsyncExitStack
-from typing import Any
-
 import pytest
-from fastapi import FastAPI
 
-from services.session.main import create_app
-from tests.session.house import ADA, PASSWORD, House
-from tests.session.test_api_contract import Answer, Api, clients, settings_for
+from tests.session.house import ADA, PASSWORD
+from tests.session.making import MakeApi
+from tests.session.test_api_contract import Answer, Api
 
-MakeApi = Callable[..., Any]
 EITHER = {
     "account_login_methods": "username,email",
     "account_signup_fields": "email*,username*,password1*",
 }
-
-
-@pytest.fixture(params=["app", "browser"])
-async def make_api(request: pytest.FixtureRequest, house: House) -> AsyncIterator[MakeApi]:
-    """What makes a client of an application with these settings."""
-    async with AsyncExitStack() as stack:
-
-        async def make(**changes: object) -> Api:
-            app: FastAPI = create_app(settings_for(house, **changes), house.clock, house.wires)
-            await stack.enter_async_context(app.router.lifespan_context(app))
-            made = clients(app, house, request.param)
-            stack.push_async_callback(made.aclose)  # type: ignore[attr-defined]
-            new: Callable[[], Api] = await anext(made)
-            return new()
-
-        yield make
 
 
 async def sign_up(api: Api, **names: object) -> Answer:
